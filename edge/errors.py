@@ -1,0 +1,33 @@
+"""One error tree. Each message is one sentence that says what is wrong and what to do about it."""
+
+
+class StoplineError(Exception):
+    """Anything this program reports to its user in one sentence; the command line ends with exit code 2."""
+
+
+class ConfigError(StoplineError):
+    """A node or site file that cannot be used."""
+
+
+class SourceError(StoplineError):
+    """A video, camera or lamp source that cannot be opened or has failed."""
+
+
+class ModelError(StoplineError):
+    """A detector model that cannot be loaded or does not fit its description."""
+
+
+class KeyFileError(StoplineError):
+    """A signing or verification key that cannot be read, is of the wrong kind or is unsafe."""
+
+
+class EventError(StoplineError):
+    """An event that is malformed or whose signature does not hold."""
+
+
+class OutboxError(StoplineError):
+    """An outbox that cannot be opened, written or read."""
+
+
+class BrokerError(StoplineError):
+    """A broker that cannot be reached or refuses this node."""
