@@ -176,8 +176,8 @@ class Passage:
     """A directed crossing of a lane's stop line by one track.
 
     ``t_cross_ns`` is when the box's bottom-centre crosses; the true instant lies within ``uncertainty_ns`` of it.
-    ``t_confirm_ns`` is None where the confirm line was not reached in time. ``cross_px`` is where the bottom-centre met the
-    line; ``points`` is the raw track that the crossing was computed from.
+    ``t_confirm_ns`` is None where the confirm line was not reached in time. ``cross_px`` is where the bottom-centre
+    met the line; ``points`` is the raw track that the crossing was computed from.
     """
 
     lane: str

@@ -1,0 +1,339 @@
+"""The node file (identity, broker, keys) and the site file (geometry, signal, rule): TOML in, frozen settings out.
+
+Every message names the file and the line that a mistake stands on, as an editor counts lines.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from math import hypot
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from edge.errors import ConfigError
+from edge.geometry import DirectedLine, GroundPlane, segments_cross
+from edge.records import Contact, Point
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
+Pixel = Annotated[float, Field(ge=-10_000, le=10_000, allow_inf_nan=False)]
+PixelPoint = tuple[Pixel, Pixel]
+MetrePoint = tuple[Pixel, Pixel]
+Pin = Annotated[int, Field(ge=0, le=53)]
+
+
+def _segment(value: tuple[PixelPoint, PixelPoint]) -> tuple[PixelPoint, PixelPoint]:
+    (x1, y1), (x2, y2) = value
+    if hypot(x2 - x1, y2 - y1) < 2:
+        raise ValueError("its two ends lie on the same spot: draw a line from kerb to kerb of the lane")
+    return value
+
+
+Line = Annotated[tuple[PixelPoint, PixelPoint], AfterValidator(_segment)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class SiteName(_Settings):
+    """Which junction and approach this is; ``id`` becomes part of every topic."""
+
+    id: Name
+    name: str = Field(default="", max_length=200)
+
+
+class Camera(_Settings):
+    """The pixel grid, width and height, in which the geometry is drawn."""
+
+    size_px: tuple[Annotated[int, Field(ge=16, le=16384)], Annotated[int, Field(ge=16, le=16384)]]
+
+
+class Pins(_Settings):
+    """BCM numbers of the three lamp inputs of a signal group."""
+
+    red: Pin
+    amber: Pin
+    green: Pin
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len({self.red, self.amber, self.green}) < 3:
+            raise ValueError("one pin is named twice: each lamp needs an input of its own")
+        return self
+
+
+class SignalGroup(_Settings):
+    """How one signal group's lamps are read.
+
+    ``debounce_s`` is how long a lamp must stay lit to count, ``hold_s`` how long it may vanish (AC mains chop lamps at
+    100 or 120 Hz) before it counts as off, ``transition_s`` how long lamps may overlap or all be dark at a change.
+    ``uncertainty_s`` bounds the error of an edge's time and is taken off the red time. ``min_amber_s`` is the shortest
+    lawful amber: a shorter one suppresses its cycle. ``max_phase_s`` is how long a phase may last before it is stuck.
+    """
+
+    id: Name
+    min_amber_s: Seconds | None = None
+    debounce_s: Seconds = 0.01
+    hold_s: Seconds = 0.03
+    transition_s: Seconds = 0.25
+    uncertainty_s: Seconds = 0.02
+    max_phase_s: Annotated[float, Field(gt=0, le=86_400)] = 600.0
+    pins: Pins | None = None
+    active_low: bool = False
+
+
+class Lane(_Settings):
+    """One lane's stop line, confirm line and direction of travel, all in the camera's grid.
+
+    ``contact`` says which end of a vehicle the bottom of its box shows. ``turn_on_red`` permits a turn out of this lane
+    on red: a vehicle that passes the line but leaves to the side before the confirm line is no violation.
+    """
+
+    id: Name
+    signal_group: Name
+    stop_line_px: Line
+    confirm_line_px: Line
+    direction: tuple[Pixel, Pixel]
+    contact: Contact
+    turn_on_red: Literal["allowed", "forbidden"] = "forbidden"
+
+    @model_validator(mode="after")
+    def _geometry(self) -> Self:
+        if hypot(*self.direction) < 1e-6:
+            raise ValueError(
+                "direction is [0, 0]: give the way of travel in the picture, for example [0.0, -1.0] for upwards"
+            )
+        if segments_cross(self.stop_line_px, self.confirm_line_px):
+            raise ValueError(
+                "stop_line_px and confirm_line_px cross each other: the confirm line must lie past the stop line"
+            )
+        stop = DirectedLine.across(self.stop_line_px, self.direction)
+        sine = abs(stop.normal[0] * self.direction[0] + stop.normal[1] * self.direction[1]) / hypot(*self.direction)
+        if sine < 0.17:  # within 10 degrees
+            raise ValueError("direction runs along the stop line: it must lead across it")
+        if min(stop.distance(end) for end in self.confirm_line_px) <= 0:
+            raise ValueError(
+                "confirm_line_px lies before stop_line_px in the direction of travel: move it past, or turn direction"
+            )
+        return self
+
+
+class Calibration(_Settings):
+    """Four points of the road in the picture and on the ground, from which speed is measured."""
+
+    points_px: tuple[PixelPoint, PixelPoint, PixelPoint, PixelPoint]
+    points_m: tuple[MetrePoint, MetrePoint, MetrePoint, MetrePoint]
+
+    @model_validator(mode="after")
+    def _solvable(self) -> Self:
+        GroundPlane.from_points(self.points_px, self.points_m)
+        return self
+
+
+class Rule(_Settings):
+    """What counts as a violation.
+
+    ``grace_s`` of red are forgiven; the confirm line must follow within ``confirm_within_s``; a vehicle must be seen
+    for ``dwell_s`` on either side of the stop line. In rear view the front was over the line earlier: by
+    ``vehicle_length_m`` over the speed where the site is calibrated, else by ``rear_margin_s``.
+    """
+
+    grace_s: Seconds = 0.5
+    confirm_within_s: Annotated[float, Field(gt=0, le=60)] = 4.0
+    dwell_s: Seconds = 0.1
+    rear_margin_s: Seconds = 0.5
+    vehicle_length_m: Annotated[float, Field(gt=0, le=30)] = 6.0
+
+
+class DetectorRegion(_Settings):
+    """The part of the picture that the detector is fed, ``[left, top, right, bottom]``; the whole of it if left out."""
+
+    region_px: tuple[Pixel, Pixel, Pixel, Pixel] | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        region = self.region_px
+        if region is not None and (region[2] - region[0] < 16 or region[3] - region[1] < 16):
+            raise ValueError("region_px must be [left, top, right, bottom] and at least 16 pixels in width and height")
+        return self
+
+
+class Site(_Settings):
+    """A whole site file, consistent in itself. ``sha256`` is of the file's bytes as they were read."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    site: SiteName
+    camera: Camera
+    signal_groups: Annotated[tuple[SignalGroup, ...], Field(min_length=1, max_length=16)]
+    lanes: Annotated[tuple[Lane, ...], Field(min_length=1, max_length=32)]
+    rule: Rule = Rule()
+    calibration: Calibration | None = None
+    detector: DetectorRegion = DetectorRegion()
+    sha256: str = Field(default="", exclude=True)
+
+    def group(self, name: str) -> SignalGroup:
+        """The signal group of that name; it exists, since a lane can name no other."""
+        return next(group for group in self.signal_groups if group.id == name)
+
+    def lane(self, name: str) -> Lane:
+        """The lane of that name."""
+        return next(lane for lane in self.lanes if lane.id == name)
+
+
+class Broker(_Settings):
+    """Where events go. ``mqtts`` needs ``ca``, and ``cert`` with ``key`` where the broker asks for them."""
+
+    url: Annotated[str, Field(pattern=r"^mqtts?://[^\s/]+/?$")]
+    prefix: Annotated[str, Field(pattern=r"^[^#+\s$/][^#+\s]*$", max_length=100)] = "stopline"
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    username: str | None = None
+    password_file: Path | None = None
+
+
+class NodeName(_Settings):
+    """Which node this is; ``id`` becomes part of every topic. ``key`` signs its events (PEM, mode 0600)."""
+
+    id: Name
+    key: Path = Path("node.key")
+    state: Path = Path("state")
+
+
+class Node(_Settings):
+    """A whole node file."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    node: NodeName
+    broker: Broker | None = None
+
+
+class _Located(Exception):  # noqa: N818 - carries a place out of a cross-check, never leaves this module
+    def __init__(self, place: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+def load_site(path: Path) -> Site:
+    """Read and check a site file; ConfigError names the line of the first mistake and what to do."""
+    raw, site = _load(path, Site)
+    try:
+        _check_site(site)
+    except _Located as error:
+        raise ConfigError(_sentence(path, raw, error.place, str(error))) from None
+    return site.model_copy(update={"sha256": hashlib.sha256(raw).hexdigest()})
+
+
+def load_node(path: Path) -> Node:
+    """Read and check a node file; paths in it are relative to its folder. ConfigError as for a site file."""
+    _, node = _load(path, Node)
+    return _resolved(node, path.parent)
+
+
+def _resolved(node: Node, folder: Path) -> Node:
+    """The node with every path made independent of the working directory."""
+    name = node.node.model_copy(update={"key": folder / node.node.key, "state": folder / node.node.state})
+    broker = node.broker
+    if broker is not None:
+        files = ("ca", "cert", "key", "password_file")
+        given = {file: folder / value for file in files if (value := getattr(broker, file)) is not None}
+        broker = broker.model_copy(update=given)
+    return node.model_copy(update={"node": name, "broker": broker})
+
+
+_File = TypeVar("_File", Site, Node)
+
+
+def _load(path: Path, kind: type[_File]) -> tuple[bytes, _File]:
+    raw = _read(path)
+    try:
+        tables = tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is no text file in UTF-8: give the TOML file itself") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    try:
+        return raw, kind.model_validate(tables)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = tuple("schema" if part == "schema_" else part for part in first["loc"])
+        raise ConfigError(_sentence(path, raw, place, _words(first))) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist: give the path of a TOML file") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): give a file this user may read") from None
+    if len(raw) > 1_000_000:
+        raise ConfigError(f"{path} is over 1 MB: that is no site or node file")
+    return raw
+
+
+def _check_site(site: Site) -> None:
+    """What no single table can know of itself: names that must be unique or exist, points inside the picture."""
+    for table, items in (("signal_groups", site.signal_groups), ("lanes", site.lanes)):
+        names = [item.id for item in items]
+        for index, name in enumerate(names):
+            if name in names[:index]:
+                raise _Located((table, index, "id"), f'"{name}" is used twice: give each its own id')
+    groups = [group.id for group in site.signal_groups]
+    for index, lane in enumerate(site.lanes):
+        if lane.signal_group not in groups:
+            known = ", ".join(groups)
+            raise _Located(
+                ("lanes", index, "signal_group"),
+                f'"{lane.signal_group}" is no signal group of this file: name one of {known}, or add it',
+            )
+        for key in ("stop_line_px", "confirm_line_px"):
+            _check_inside(site, index, key, getattr(lane, key))
+
+
+def _check_inside(site: Site, index: int, key: str, line: tuple[Point, Point]) -> None:
+    width, height = site.camera.size_px
+    if not any(0 <= x <= width and 0 <= y <= height for x, y in line):
+        raise _Located(("lanes", index, key), f"lies outside of the {width} x {height} picture of camera.size_px")
+
+
+def _words(error: ErrorDetails) -> str:
+    kind = error["type"]
+    if kind == "missing":
+        return "is missing: add it"
+    if kind == "extra_forbidden":
+        return "is not known here: check its spelling or remove it"
+    return error["msg"].removeprefix("Value error, ")
+
+
+def _sentence(path: Path, raw: bytes, place: tuple[str | int, ...], words: str) -> str:
+    line = find_line(raw.decode("utf-8"), place)
+    # A tagged place such as ("lanes", 0, "direction", 1) reads best as "lanes[1].direction".
+    name = ""
+    for part in place:
+        name += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if name else part
+    return f"{path}, line {line}: {name or 'the file'}: {words}"
+
+
+def find_line(text: str, place: tuple[str | int, ...]) -> int:
+    """The line, from 1, on which a key stands in TOML; that of the nearest table above where it is absent."""
+    table = [part for part in place if isinstance(part, str)]
+    occurrence = next((part for part in place if isinstance(part, int)), 0)
+    found, seen, inside = 1, -1, len(table) == 1
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[\[?\s*([A-Za-z0-9_.-]+)\s*\]\]?", line)
+        if header and table:
+            seen += header[1] == table[0]
+            inside = header[1].split(".")[0] == table[0] and seen == occurrence
+            found = number if inside else found
+        elif inside and table and re.match(rf"\s*{re.escape(table[-1])}\s*=", line):
+            return number
+    return found

@@ -1,0 +1,79 @@
+"""Plane geometry of lines and segments in a picture; x to the right, y down, pixels or metres alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import hypot
+
+import numpy as np
+
+from edge.records import Point
+
+Segment = tuple[Point, Point]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectedLine:
+    """A finite segment with a travel direction: the near side is negative, the far side positive.
+
+    ``normal`` is the segment's unit normal on the side that ``direction`` points to.
+    """
+
+    start: Point
+    end: Point
+    normal: Point
+
+    @classmethod
+    def across(cls, segment: Segment, direction: Point) -> DirectedLine:
+        """The segment seen by traffic that travels along ``direction`` (any length, not parallel to it)."""
+        (x1, y1), (x2, y2) = segment
+        length = hypot(x2 - x1, y2 - y1)
+        nx, ny = (y1 - y2) / length, (x2 - x1) / length
+        sign = 1.0 if nx * direction[0] + ny * direction[1] > 0 else -1.0
+        return cls((x1, y1), (x2, y2), (sign * nx, sign * ny))
+
+    def distance(self, point: Point) -> float:
+        """Signed distance of a point to the infinite line: negative before it, positive past it."""
+        return (point[0] - self.start[0]) * self.normal[0] + (point[1] - self.start[1]) * self.normal[1]
+
+    def along(self, point: Point) -> float:
+        """Where a point's foot lies on the segment: 0 at its start, 1 at its end, outside of [0, 1] beyond them."""
+        dx, dy = self.end[0] - self.start[0], self.end[1] - self.start[1]
+        return ((point[0] - self.start[0]) * dx + (point[1] - self.start[1]) * dy) / (dx * dx + dy * dy)
+
+
+def segments_cross(a: Segment, b: Segment) -> bool:
+    """Whether two segments share a point, ends included."""
+
+    def turn(p: Point, q: Point, r: Point) -> float:
+        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+    return turn(a[0], a[1], b[0]) * turn(a[0], a[1], b[1]) <= 0 and turn(b[0], b[1], a[0]) * turn(b[0], b[1], a[1]) <= 0
+
+
+@dataclass(frozen=True, slots=True)
+class GroundPlane:
+    """The map from picture to ground, from four points known in both (direct linear transform).
+
+    Source: Hartley and Zisserman, Multiple View Geometry, 2nd edition, section 4.1. ``matrix`` is row-major 3x3.
+    """
+
+    matrix: tuple[float, ...]
+
+    @classmethod
+    def from_points(cls, points_px: tuple[Point, ...], points_m: tuple[Point, ...]) -> GroundPlane:
+        """The plane through four point pairs, no three of them on a line; ValueError otherwise."""
+        rows = []
+        for (x, y), (u, v) in zip(points_px, points_m, strict=True):
+            rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y, -u])
+            rows.append([0, 0, 0, x, y, 1, -v * x, -v * y, -v])
+        _, singular, vectors = np.linalg.svd(np.array(rows, dtype=float))
+        if singular[7] < 1e-9 * singular[0]:
+            raise ValueError("three of the four points lie on one line")
+        return cls(tuple(float(value) for value in vectors[8]))
+
+    def to_ground(self, point_px: Point) -> Point:
+        """Metres on the ground under a pixel."""
+        m, (x, y) = self.matrix, point_px
+        w = m[6] * x + m[7] * y + m[8]
+        return (m[0] * x + m[1] * y + m[2]) / w, (m[3] * x + m[4] * y + m[5]) / w
