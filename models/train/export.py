@@ -1,0 +1,145 @@
+"""From a checkpoint to `stopline-s.onnx` and the `.toml` file that tells the node how to feed it."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+from torch import Tensor, nn
+
+from models.train.classes import CLASSES
+from models.train.loss import Answers, Cells
+from models.train.net import Detector
+
+OPSET = 17
+SIZE_PX = (512, 288)
+CHECKED_PX = ((416, 256), (512, 288), (640, 352), (416, 416), (384, 640))
+NAME = "stopline-s"
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Scores above which a detection starts a track or continues one, and the overlap of suppressed boxes."""
+
+    high: float = 0.45
+    low: float = 0.1
+    nms_iou: float = 0.6
+
+
+class Decoded(nn.Module):
+    """The net with its boxes decoded: BGR 0-255 `(1, 3, h, w)` → `(1, n, 4 + classes)`, scores after the sigmoid."""
+
+    def __init__(self, net: Detector) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Boxes x1, y1, x2, y2 in input pixels, then a score for every class."""
+        answers = Answers.of(self.net(images), Cells.of(images.shape[2], images.shape[3]))
+        return torch.cat((answers.boxes_px, answers.logits.sigmoid()), -1)
+
+
+def from_checkpoint(path: Path) -> Detector:
+    """The averaged net of a checkpoint, ready to answer."""
+    net = Detector()
+    net.load_state_dict(torch.load(path, weights_only=True)["average"])
+    return net.eval()
+
+
+def write_onnx(net: Detector, path: Path) -> None:
+    """Export with free height and width, and check it against the net; nothing is left behind if they differ."""
+    model = Decoded(net).eval()
+    partial = path.with_suffix(".part")
+    width, height = SIZE_PX
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model,
+            (torch.zeros(1, 3, height, width),),
+            str(partial),
+            input_names=["images"],
+            output_names=["detections"],
+            dynamic_axes={"images": {2: "height", 3: "width"}, "detections": {1: "cells"}},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    onnx.checker.check_model(str(partial))
+    difference = worst_difference(model, partial)
+    if difference > 1e-2:
+        partial.unlink()
+        raise SystemExit(f"The exported model answers differently from the trained one (by {difference:.3g}): not written.")
+    os.replace(partial, path)
+
+
+@torch.no_grad()
+def worst_difference(model: nn.Module, path: Path) -> float:
+    """Largest difference (pixels or score) between torch and ONNX Runtime over several input sizes."""
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    worst = 0.0
+    for width, height in CHECKED_PX:
+        picture = rng.uniform(0, 255, (1, 3, height, width)).astype(np.float32)
+        ours = model(torch.from_numpy(picture)).numpy()
+        worst = max(worst, float(np.abs(session.run(None, {"images": picture})[0] - ours).max()))
+    return worst
+
+
+def sha256(path: Path) -> str:
+    """Hex digest of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def model_file(onnx_path: Path, thresholds: Thresholds) -> str:
+    """The text of the model file beside an exported model."""
+    classes = "\n".join(f'{i} = "{name}"' for i, name in enumerate(CLASSES))
+    return f"""\
+schema = 1
+name = "{onnx_path.stem}"
+file = "{onnx_path.name}"
+sha256 = "{sha256(onnx_path)}"
+head = "stopline"            # boxes and scores come decoded: (1, n, 4 + 7), x1 y1 x2 y2 in input pixels
+
+[input]
+size_px = [{SIZE_PX[0]}, {SIZE_PX[1]}]         # width, height: the default; other shapes keep this area
+dynamic = true               # height and width are free, multiples of the stride
+stride = 32
+colour = "bgr"
+mean = [0.0, 0.0, 0.0]       # 0-255 goes in as it is
+std = [1.0, 1.0, 1.0]
+pad = 114
+
+[classes]
+{classes}
+
+[thresholds]
+high = {thresholds.high}                  # starts a track
+low = {thresholds.low}                    # continues one
+nms_iou = {thresholds.nms_iou}                # over all vehicles at once
+"""
+
+
+def export(checkpoint: Path, folder: Path, thresholds: Thresholds) -> Path:
+    """Write the model and its model file; returns the model's path."""
+    path = folder / f"{NAME}.onnx"
+    write_onnx(from_checkpoint(checkpoint), path)
+    path.with_suffix(".toml").write_text(model_file(path, thresholds), "utf-8")
+    return path
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m models.train.export")
+    parser.add_argument("--checkpoint", type=Path, default=Path("build/train/checkpoint.pt"))
+    parser.add_argument("--folder", type=Path, default=Path("models"))
+    parser.add_argument("--high", type=float, default=Thresholds().high)
+    parser.add_argument("--low", type=float, default=Thresholds().low)
+    given = parser.parse_args()
+    written = export(given.checkpoint, given.folder, Thresholds(given.high, given.low))
+    print(f"{written}: {written.stat().st_size / 1e6:.2f} MB, {sha256(written)}")
