@@ -95,8 +95,11 @@ class Picture(Protocol):
         """Width and height of the stored picture."""
         ...
 
-    def scaled(self, size_px: Size) -> NDArray[uint8]:
-        """The picture as BGR uint8 ``(height, width, 3)`` at ``size_px`` (width, height)."""
+    def scaled(self, size_px: Size, crop_px: tuple[int, int, int, int] | None = None) -> NDArray[uint8]:
+        """The picture, or its part ``crop_px``, as BGR uint8 ``(height, width, 3)`` at ``size_px`` (width, height).
+
+        ``crop_px`` is left, top, right, bottom in the stored picture's pixels, inside it and on even coordinates.
+        """
         ...
 
 
