@@ -143,14 +143,15 @@ class Rule(_Settings):
 
     ``grace_s`` of red are forgiven; the confirm line must follow within ``confirm_within_s``; a vehicle must be seen
     for ``dwell_s`` on either side of the stop line. In rear view the front was over the line earlier: by
-    ``vehicle_length_m`` over the speed where the site is calibrated, else by ``rear_margin_s``.
+    ``vehicle_length_m`` (a generous one by class if left out) over the speed where the site is calibrated, else by
+    ``rear_margin_s``.
     """
 
     grace_s: Seconds = 0.5
     confirm_within_s: Annotated[float, Field(gt=0, le=60)] = 4.0
     dwell_s: Seconds = 0.1
     rear_margin_s: Seconds = 0.5
-    vehicle_length_m: Annotated[float, Field(gt=0, le=30)] = 6.0
+    vehicle_length_m: Annotated[float, Field(gt=0, le=30)] | None = None
 
 
 class DetectorRegion(_Settings):

@@ -1,0 +1,139 @@
+"""One approach as the node judges it: tracker, passages, phases and rule put together. Pure: no I/O, clock or thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge.geometry import DirectedLine, GroundPlane
+from edge.passages import LaneGeometry, PassageFinder
+from edge.phases import PhaseTimes, SignalPhases
+from edge.records import NS_PER_S, Judgement, Passage
+from edge.rule import LaneRule, judge
+from edge.tracker import Tracker, TrackerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge.config import Calibration, Lane, SignalGroup, Site
+    from edge.records import Detection, LampEdge
+
+_WAITING = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A passage, its verdict, and the filtered lamp changes of its group that the verdict rests on."""
+
+    passage: Passage
+    judgement: Judgement
+    lamps: tuple[LampEdge, ...]
+
+
+class Approach:
+    """Takes lamp edges and detections in the order of their times; gives every passage with its verdict.
+
+    A passage waits for its verdict until the phases at its crossing are settled, so that the result does not depend on
+    how edges and frames interleave.
+    """
+
+    def __init__(
+        self, site: Site, tracker: TrackerSettings, *, trust_start: bool, clock_uncertainty_s: float = 0.0
+    ) -> None:
+        self._site = site
+        self._tracker = Tracker(tracker)
+        self._finder = PassageFinder([_geometry(site, lane) for lane in site.lanes])
+        self._rules = {lane.id: _rule(site, lane, clock_uncertainty_s) for lane in site.lanes}
+        self.phases = {
+            group.id: SignalPhases(group.id, phase_times(group), trust_start=trust_start)
+            for group in site.signal_groups
+        }
+        self._waiting: list[Passage] = []
+
+    def lamp(self, edge: LampEdge) -> None:
+        """Take a raw lamp edge; groups that the site does not know are left aside."""
+        if edge.group in self.phases:
+            self.phases[edge.group].feed(edge)
+
+    def frame(self, t_ns: int, detections: Sequence[Detection]) -> list[Judged]:
+        """Take the objects of one frame, boxes in the site's grid; all edges up to ``t_ns`` have been fed."""
+        for phases in self.phases.values():
+            phases.advance(t_ns)
+        self._waiting.extend(self._finder.update(self._tracker.update(t_ns, detections)))
+        return self._judge_settled()
+
+    def finish(self, end_ns: int) -> list[Judged]:
+        """The recording ended at ``end_ns``: judge what is left, the lamps staying as they were."""
+        for group in self._site.signal_groups:
+            times = phase_times(group)
+            self.phases[group.id].advance(end_ns + times.filter_ns + times.transition_ns + 2)
+        self._waiting.extend(self._finder.finish())
+        return self._judge_settled()
+
+    def _judge_settled(self) -> list[Judged]:
+        """Judge, in the order of crossing, what can be judged; nothing waits without bound."""
+        due = [passage for passage in self._waiting if self._settled(passage)]
+        due += self._waiting[: max(0, len(self._waiting) - _WAITING)]
+        self._waiting = [passage for passage in self._waiting if passage not in due]
+        return [self._judged(passage) for passage in due]
+
+    def _settled(self, passage: Passage) -> bool:
+        return self._phases_of(passage).settled_ns >= passage.t_cross_ns
+
+    def _phases_of(self, passage: Passage) -> SignalPhases:
+        return self.phases[self._site.lane(passage.lane).signal_group]
+
+    def _judged(self, passage: Passage) -> Judged:
+        phases = self._phases_of(passage)
+        shown = phases.at(passage.t_cross_ns)
+        end_ns = passage.t_confirm_ns or passage.t_cross_ns
+        # From just before the amber that led to this phase, so that amber and order can be computed again.
+        amber_ns = shown.amber_ns or 0
+        lamps = phases.changes_between(shown.start_ns - amber_ns - 2 * NS_PER_S, end_ns)
+        return Judged(passage, judge(passage, shown, self._rules[passage.lane]), lamps)
+
+
+def _geometry(site: Site, lane: Lane) -> LaneGeometry:
+    return LaneGeometry(
+        lane=lane.id,
+        stop=DirectedLine.across(lane.stop_line_px, lane.direction),
+        confirm=DirectedLine.across(lane.confirm_line_px, lane.direction),
+        direction=lane.direction,
+        dwell_ns=ns(site.rule.dwell_s),
+        confirm_ns=ns(site.rule.confirm_within_s),
+        ground=_ground(site.calibration),
+    )
+
+
+def _ground(calibration: Calibration | None) -> GroundPlane | None:
+    if calibration is None:
+        return None
+    return GroundPlane.from_points(calibration.points_px, calibration.points_m)
+
+
+def _rule(site: Site, lane: Lane, clock_uncertainty_s: float) -> LaneRule:
+    return LaneRule(
+        contact=lane.contact,
+        grace_s=site.rule.grace_s,
+        rear_margin_s=site.rule.rear_margin_s,
+        vehicle_length_m=site.rule.vehicle_length_m,
+        lamp_uncertainty_s=site.group(lane.signal_group).uncertainty_s,
+        clock_uncertainty_s=clock_uncertainty_s,
+        turn_on_red=lane.turn_on_red == "allowed",
+    )
+
+
+def phase_times(group: SignalGroup) -> PhaseTimes:
+    """A signal group's settings in the units of the phase machine."""
+    return PhaseTimes(
+        debounce_ns=ns(group.debounce_s),
+        hold_ns=ns(group.hold_s),
+        transition_ns=ns(group.transition_s),
+        max_phase_ns=ns(group.max_phase_s),
+        min_amber_ns=None if group.min_amber_s is None else ns(group.min_amber_s),
+    )
+
+
+def ns(seconds: float) -> int:
+    """Seconds as whole nanoseconds."""
+    return round(seconds * NS_PER_S)

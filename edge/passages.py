@@ -1,0 +1,230 @@
+"""Finds directed crossings of stop lines in tracks. Pure: nothing here knows a clock.
+
+A passage is a track whose bottom-centre changes from the near to the far side of the finite stop line, seen clearly on
+both sides for the dwell time, its instant interpolated between observations. It is reported once, when its confirm line
+has been crossed or can no longer be crossed in time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import hypot
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from edge.records import NS_PER_S, Passage, Point, TrackPoint, TrackStep, TrackUpdate, VehicleClass
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from edge.geometry import DirectedLine, GroundPlane
+
+# A box's bottom edge is good to about this share of its height (measured on rendered truth); it is a doubt in time by
+# the speed at the line, and what a track must clear on either side to count as seen there.
+_EDGE_SHARE = 0.04
+_FIT_NS = 120_000_000
+_SPEED_NS = 400_000_000
+_KEPT_POINTS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class LaneGeometry:
+    """One lane's lines as traffic sees them; ``dwell_ns`` and ``confirm_ns`` as ``config.Rule`` defines them."""
+
+    lane: str
+    stop: DirectedLine
+    confirm: DirectedLine
+    direction: Point
+    dwell_ns: int
+    confirm_ns: int
+    ground: GroundPlane | None = None
+
+
+@dataclass(slots=True)
+class _Crossing:
+    """A crossing on its way to becoming a passage: between which two observations it fell, and what followed."""
+
+    t_ns: int
+    before: TrackPoint
+    after: TrackPoint
+    seen_past: bool = False
+    t_confirm_ns: int | None = None
+
+
+@dataclass(slots=True)
+class _Path:
+    """What is known of one track: its raw points, bounded, and per lane a crossing under way or done."""
+
+    points: list[TrackPoint] = field(default_factory=list)
+    vehicle_class: VehicleClass = VehicleClass.CAR
+    crossings: dict[str, _Crossing] = field(default_factory=dict)
+    done: set[str] = field(default_factory=set)
+
+
+def contact_point(point: TrackPoint) -> Point:
+    """The bottom-centre of a box: the visible contact with the road."""
+    x1, _, x2, y2 = point.box_px
+    return (x1 + x2) / 2, y2
+
+
+class PassageFinder:
+    """Follows every track over every lane's lines."""
+
+    def __init__(self, lanes: Sequence[LaneGeometry]) -> None:
+        self._lanes = tuple(lanes)
+        self._paths: dict[int, _Path] = {}
+
+    def update(self, step: TrackStep) -> list[Passage]:
+        """Take one frame's tracks; give the passages that are complete, in the order of their crossings."""
+        found: list[Passage] = []
+        for update in step.updates:
+            self._extend(update)
+        for track, path in self._paths.items():
+            ended = track in step.ended
+            found.extend(self._complete(track, path, step.t_ns, ended=ended))
+        for track in step.ended:
+            self._paths.pop(track, None)
+        return sorted(found, key=lambda passage: (passage.t_cross_ns, passage.lane, passage.track))
+
+    def finish(self) -> list[Passage]:
+        """The recording is over: give what was crossed and seen past the line, confirmed or not."""
+        tracks = tuple(self._paths)
+        return self.update(TrackStep(max((p.points[-1].t_ns for p in self._paths.values()), default=0), (), tracks))
+
+    def _extend(self, update: TrackUpdate) -> None:
+        path = self._paths.setdefault(update.track, _Path())
+        path.vehicle_class = update.vehicle_class
+        path.points.append(update.point)
+        if len(path.points) > _KEPT_POINTS:
+            del path.points[: _KEPT_POINTS // 4]
+        for lane in self._lanes:
+            if lane.lane not in path.done and len(path.points) > 1:
+                _follow(path, lane)
+
+    def _complete(self, track: int, path: _Path, now_ns: int, *, ended: bool) -> Iterable[Passage]:
+        for lane in self._lanes:
+            crossing = path.crossings.get(lane.lane)
+            if crossing is None or lane.lane in path.done:
+                continue
+            late = now_ns - crossing.t_ns > lane.confirm_ns
+            if crossing.seen_past and (crossing.t_confirm_ns is not None or late or ended):
+                path.done.add(lane.lane)
+                yield _passage(track, path, lane, crossing)
+
+
+def _follow(path: _Path, lane: LaneGeometry) -> None:
+    """Take a track's newest point into account for one lane."""
+    before, after = path.points[-2], path.points[-1]
+    crossing = path.crossings.get(lane.lane)
+    was, now = (lane.stop.distance(contact_point(point)) for point in (before, after))
+    if now < 0:
+        # Back on the near side before it was clearly past: a trembling box, not a crossing.
+        if crossing is not None and not crossing.seen_past:
+            del path.crossings[lane.lane]
+        return
+    if was < 0 and crossing is None:
+        crossing = _crossing(path.points, lane)
+        if crossing is not None:
+            path.crossings[lane.lane] = crossing
+    if crossing is None:
+        return
+    if now > _clearance_px(after) and after.t_ns - crossing.t_ns >= lane.dwell_ns:
+        crossing.seen_past = True
+    if crossing.t_confirm_ns is None:
+        crossing.t_confirm_ns = _confirm(path.points, lane, crossing)
+
+
+def _crossing(points: Sequence[TrackPoint], lane: LaneGeometry) -> _Crossing | None:
+    """The crossing of the stop line between the last two points, or None where it does not count."""
+    before, after = points[-2], points[-1]
+    t_ns, _ = _interpolated(before, after, lane.stop)
+    (x1, y1), (x2, y2) = contact_point(before), contact_point(after)
+    forwards = (x2 - x1) * lane.direction[0] + (y2 - y1) * lane.direction[1] > 0
+    on_line = 0 <= lane.stop.along(_between(before, after, t_ns)) <= 1
+    if on_line and forwards and _seen_before(points[:-1], lane, t_ns):
+        return _Crossing(t_ns, before, after)
+    return None
+
+
+def _seen_before(points: Sequence[TrackPoint], lane: LaneGeometry, t_ns: int) -> bool:
+    """Whether the track was clearly on the near side, at least the dwell time before the crossing."""
+    return any(
+        t_ns - point.t_ns >= lane.dwell_ns and lane.stop.distance(contact_point(point)) < -_clearance_px(point)
+        for point in points
+    )
+
+
+def _clearance_px(point: TrackPoint) -> float:
+    return _EDGE_SHARE * (point.box_px[3] - point.box_px[1])
+
+
+def _confirm(points: Sequence[TrackPoint], lane: LaneGeometry, crossing: _Crossing) -> int | None:
+    """When the confirm line was crossed between the last two points, within its time, else None."""
+    before, after = points[-2], points[-1]
+    if not lane.confirm.distance(contact_point(before)) < 0 <= lane.confirm.distance(contact_point(after)):
+        return None
+    t_ns = max(crossing.t_ns, _interpolated(before, after, lane.confirm)[0])
+    on_line = -0.1 <= lane.confirm.along(_between(before, after, t_ns)) <= 1.1
+    return t_ns if on_line and t_ns - crossing.t_ns <= lane.confirm_ns else None
+
+
+def _interpolated(before: TrackPoint, after: TrackPoint, line: DirectedLine) -> tuple[int, float]:
+    """Instant (ns) and speed (px/s) of a crossing between two points on either side of a line."""
+    was, now = line.distance(contact_point(before)), line.distance(contact_point(after))
+    span_ns = after.t_ns - before.t_ns
+    return before.t_ns + round(span_ns * (-was / (now - was))), (now - was) * NS_PER_S / span_ns
+
+
+def _fitted(points: Sequence[TrackPoint], line: DirectedLine, crossing: _Crossing) -> tuple[int, float]:
+    """Instant (ns) and speed (px/s) of a crossing, now that it has been seen from both sides.
+
+    A straight line is fitted through the distances shortly before and after (least squares), which averages the tremble
+    of single boxes; its root counts where it falls between the two observations, else plain interpolation does.
+    """
+    before, after = crossing.before, crossing.after
+    near = [point for point in points if before.t_ns - _FIT_NS <= point.t_ns <= after.t_ns + _FIT_NS]
+    times = [(point.t_ns - before.t_ns) / NS_PER_S for point in near]
+    distances = [line.distance(contact_point(point)) for point in near]
+    mean_t, mean_d = fmean(times), fmean(distances)
+    spread = sum((t - mean_t) ** 2 for t in times)
+    slope = sum((t - mean_t) * (d - mean_d) for t, d in zip(times, distances, strict=True)) / spread
+    if slope > 0:
+        fitted_ns = before.t_ns + round((mean_t - mean_d / slope) * NS_PER_S)
+        if before.t_ns <= fitted_ns <= after.t_ns:
+            return fitted_ns, slope
+    return _interpolated(before, after, line)
+
+
+def _between(before: TrackPoint, after: TrackPoint, t_ns: int) -> Point:
+    share = (t_ns - before.t_ns) / (after.t_ns - before.t_ns)
+    (x1, y1), (x2, y2) = contact_point(before), contact_point(after)
+    return x1 + share * (x2 - x1), y1 + share * (y2 - y1)
+
+
+def _passage(track: int, path: _Path, lane: LaneGeometry, crossing: _Crossing) -> Passage:
+    before, after = crossing.before, crossing.after
+    t_ns, speed = _fitted(path.points, lane.stop, crossing)
+    bracket_ns = max(t_ns - before.t_ns, after.t_ns - t_ns)
+    edge_ns = round(_clearance_px(before) / speed * NS_PER_S)
+    return Passage(
+        lane=lane.lane,
+        track=track,
+        vehicle_class=path.vehicle_class,
+        t_cross_ns=t_ns,
+        uncertainty_ns=bracket_ns + edge_ns,
+        t_confirm_ns=None if crossing.t_confirm_ns is None else max(t_ns, crossing.t_confirm_ns),
+        speed_mps=_speed_mps(path.points, lane.ground, t_ns),
+        cross_px=_between(before, after, t_ns),
+        points=tuple(path.points),
+    )
+
+
+def _speed_mps(points: Sequence[TrackPoint], ground: GroundPlane | None, t_ns: int) -> float | None:
+    """Speed over ground around the crossing, from the ends of the observed stretch; None without calibration."""
+    if ground is None:
+        return None
+    near = [point for point in points if abs(point.t_ns - t_ns) <= _SPEED_NS]
+    if len(near) < 2:
+        return None
+    (x1, y1), (x2, y2) = (ground.to_ground(contact_point(point)) for point in (near[0], near[-1]))
+    return hypot(x2 - x1, y2 - y1) * NS_PER_S / (near[-1].t_ns - near[0].t_ns)

@@ -1,0 +1,94 @@
+"""Judges one passage against the phase history. Pure, and every doubt is the driver's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge.records import NS_PER_S, Contact, Fault, Judgement, Phase, PhaseInterval, VehicleClass, Verdict
+
+if TYPE_CHECKING:
+    from edge.records import Passage
+
+
+LONGEST_M = {
+    VehicleClass.CAR: 6.0,
+    VehicleClass.VAN: 7.5,
+    VehicleClass.TRUCK: 18.75,
+    VehicleClass.BUS: 18.75,
+    VehicleClass.MOTORCYCLE: 3.0,
+    VehicleClass.BICYCLE: 3.0,
+    VehicleClass.PERSON: 1.0,
+}
+"""Generous lengths by class, used where the site file gives none; 18.75 m is the EU's limit (Directive 96/53/EC)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRule:
+    """What the rule needs of a lane and its site; the meaning of each value is that of ``config.Rule`` and ``Lane``."""
+
+    contact: Contact
+    grace_s: float
+    rear_margin_s: float
+    vehicle_length_m: float | None
+    lamp_uncertainty_s: float
+    clock_uncertainty_s: float
+    turn_on_red: bool
+
+
+def judge(passage: Passage, shown: PhaseInterval, rule: LaneRule) -> Judgement:
+    """The verdict on a passage, given what its signal group showed at the instant of crossing."""
+    if shown.phase is not Phase.RED:
+        return Judgement(_not_red(shown), shown.phase, shown.fault, None, None, {}, None)
+    elapsed_s = (passage.t_cross_ns - shown.start_ns) / NS_PER_S
+    deductions_s = _deductions(passage, rule)
+    at_least_s = elapsed_s - sum(deductions_s.values())
+    verdict = _on_red(passage, shown, rule, at_least_s, at_least_s + deductions_s.get("rear_margin", 0.0))
+    amber_s = None if shown.amber_ns is None else shown.amber_ns / NS_PER_S
+    return Judgement(verdict, shown.phase, shown.fault, elapsed_s, max(0.0, at_least_s), deductions_s, amber_s)
+
+
+def _not_red(shown: PhaseInterval) -> Verdict:
+    match shown.phase:
+        case Phase.GREEN:
+            return Verdict.ON_GREEN
+        case Phase.AMBER:
+            return Verdict.ON_AMBER
+        case Phase.RED_AMBER:
+            return Verdict.ON_RED_AMBER
+        case Phase.FAULT:
+            return Verdict.LAMP_FAULT
+        case _:
+            return Verdict.UNKNOWN_PHASE
+
+
+def _on_red(passage: Passage, shown: PhaseInterval, rule: LaneRule, at_least_s: float, contact_s: float) -> Verdict:
+    """The verdict on red; ``contact_s`` is the least red time of the visible contact, the unseen front left aside."""
+    if shown.fault is Fault.SHORT_AMBER:
+        return Verdict.SHORT_AMBER
+    if contact_s <= rule.grace_s:
+        return Verdict.WITHIN_GRACE
+    if at_least_s <= rule.grace_s:
+        return Verdict.REAR_MARGIN
+    if passage.t_confirm_ns is None:
+        return Verdict.TURN_PERMITTED if rule.turn_on_red else Verdict.STOPPED_PAST_LINE
+    return Verdict.VIOLATION
+
+
+def _deductions(passage: Passage, rule: LaneRule) -> dict[str, float]:
+    """Everything that could make the true red time shorter than the measured one, in seconds."""
+    deductions_s = {
+        "crossing": passage.uncertainty_ns / NS_PER_S,
+        "lamp": rule.lamp_uncertainty_s,
+        "clock": rule.clock_uncertainty_s,
+    }
+    if rule.contact is Contact.REAR:
+        deductions_s["rear_margin"] = _rear_margin_s(passage, rule)
+    return deductions_s
+
+
+def _rear_margin_s(passage: Passage, rule: LaneRule) -> float:
+    """How much earlier the unseen front may have crossed: length over speed, or a fixed bound without calibration."""
+    if not passage.speed_mps:
+        return rule.rear_margin_s
+    return (rule.vehicle_length_m or LONGEST_M[passage.vehicle_class]) / passage.speed_mps
