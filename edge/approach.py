@@ -1,4 +1,4 @@
-"""One approach as the node judges it: tracker, passages, phases and rule put together. Pure: no I/O, clock or thread."""
+"""One approach as the node judges it: tracker, passages, phases and rule together. Pure: no I/O, clock or thread."""
 
 from __future__ import annotations
 

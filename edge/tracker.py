@@ -1,7 +1,8 @@
 """Time-aware two-stage association after ByteTrack (Zhang et al., ECCV 2022), numpy only.
 
 What differs from the paper: motion is predicted over the true interval between frames, lifetimes are in seconds, and
-boxes are widened by the doubt about a young track's speed, so that 5 and 60 frames a second give the same tracks. Output points are the detector's own boxes, never predictions.
+boxes are widened by the doubt about a young track's speed, so that 5 and 60 frames a second give the same tracks.
+Output points are the detector's own boxes, never predictions.
 """
 
 from __future__ import annotations
