@@ -23,7 +23,7 @@ _WAITING = 256
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A passage, its verdict, and the filtered lamp changes of its group that the verdict rests on."""
+    """A passage, its verdict, and the raw lamp edges of its group that the verdict rests on."""
 
     passage: Passage
     judgement: Judgement
@@ -45,8 +45,7 @@ class Approach:
         self._finder = PassageFinder([_geometry(site, lane) for lane in site.lanes])
         self._rules = {lane.id: _rule(site, lane, clock_uncertainty_s) for lane in site.lanes}
         self.phases = {
-            group.id: SignalPhases(group.id, phase_times(group), trust_start=trust_start)
-            for group in site.signal_groups
+            group.id: SignalPhases(phase_times(group), trust_start=trust_start) for group in site.signal_groups
         }
         self._waiting: list[Passage] = []
 
@@ -89,7 +88,7 @@ class Approach:
         end_ns = passage.t_confirm_ns or passage.t_cross_ns
         # From just before the amber that led to this phase, so that amber and order can be computed again.
         amber_ns = shown.amber_ns or 0
-        lamps = phases.changes_between(shown.start_ns - amber_ns - 2 * NS_PER_S, end_ns)
+        lamps = phases.edges_between(shown.start_ns - amber_ns - 2 * NS_PER_S, end_ns)
         return Judged(passage, judge(passage, shown, self._rules[passage.lane]), lamps)
 
 

@@ -33,7 +33,7 @@ _ASPECTS = {
     (True, True, False): Phase.RED_AMBER,
 }
 _KEPT_INTERVALS = 256
-_KEPT_CHANGES = 512
+_KEPT_EDGES = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +105,7 @@ class SignalPhases:
     just started) it stays ``UNKNOWN`` until the first change of phase has been seen.
     """
 
-    def __init__(self, group: str, times: PhaseTimes, *, trust_start: bool) -> None:
-        self._group = group
+    def __init__(self, times: PhaseTimes, *, trust_start: bool) -> None:
         self._times = times
         self._trust_start = trust_start
         self._filters = {lamp: LampFilter(times) for lamp in Lamp}
@@ -118,7 +117,7 @@ class SignalPhases:
         self.intervals: deque[PhaseInterval] = deque(
             [PhaseInterval(Phase.UNKNOWN, BEGINNING_NS, None, onset_seen=False)], maxlen=_KEPT_INTERVALS
         )
-        self.changes: deque[LampEdge] = deque(maxlen=_KEPT_CHANGES)
+        self.edges: deque[LampEdge] = deque(maxlen=_KEPT_EDGES)
 
     @property
     def settled_ns(self) -> int:
@@ -133,6 +132,7 @@ class SignalPhases:
     def feed(self, edge: LampEdge) -> None:
         """Take the next raw edge of this group; edges come in the order of their times."""
         self.advance(edge.t_ns)
+        self.edges.append(edge)
         self._take(edge.lamp, self._filters[edge.lamp].feed(edge.t_ns, lit=edge.lit))
 
     def advance(self, now_ns: int) -> None:
@@ -157,15 +157,15 @@ class SignalPhases:
                     return interval
         return PhaseInterval(Phase.UNKNOWN, t_ns, None, onset_seen=False)
 
-    def changes_between(self, start_ns: int, end_ns: int) -> tuple[LampEdge, ...]:
-        """The filtered lamp changes in a stretch of time, preceded by the state that each lamp had at its start."""
+    def edges_between(self, start_ns: int, end_ns: int) -> tuple[LampEdge, ...]:
+        """The raw edges in a stretch of time, preceded by the last one of each lamp before its start."""
         before: dict[Lamp, LampEdge] = {}
         within = []
-        for change in self.changes:
-            if change.t_ns <= start_ns:
-                before[change.lamp] = change
-            elif change.t_ns <= end_ns:
-                within.append(change)
+        for edge in self.edges:
+            if edge.t_ns <= start_ns:
+                before[edge.lamp] = edge
+            elif edge.t_ns <= end_ns:
+                within.append(edge)
         return tuple(sorted(before.values(), key=lambda edge: (edge.t_ns, edge.lamp)) + within)
 
     def _take(self, lamp: Lamp, changes: Iterator[tuple[int, bool]]) -> None:
@@ -181,7 +181,6 @@ class SignalPhases:
             self._resolve_pending(t_ns)
             self._check_stuck(t_ns)
             self._lit[lamp] = lit
-            self.changes.append(LampEdge(t_ns, self._group, lamp, lit))
             if index + 1 == len(due) or due[index + 1][0] != t_ns:
                 self._show(t_ns)
         self._resolve_pending(horizon_ns)
