@@ -1,0 +1,108 @@
+"""A violation with every field filled, for the tests of the event, the uplink and their documents."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from joserfc.jwk import ECKey
+
+from edge.config import Site
+from edge.event import Clock, Origin, ViolationCase, build
+from edge.keys import SigningKey
+from edge.records import Judgement, Lamp, LampEdge, Passage, Phase, TrackPoint, VehicleClass, Verdict
+
+EVENT_ID = "01976f3e-5a10-7c3b-9d52-3f8a1c6e2b47"
+NONCE = bytes(range(16))
+UTC_ZERO_NS = 1_749_880_800_000_000_000  # 2025-06-14 06:00 UTC
+
+SITE = Site.model_validate(
+    {
+        "schema": 1,
+        "site": {"id": "main-and-3rd"},
+        "camera": {"size_px": [640, 352]},
+        "signal_groups": [{"id": "north", "min_amber_s": 3.0}],
+        "lanes": [
+            {
+                "id": "through",
+                "signal_group": "north",
+                "stop_line_px": [[110, 137], [495, 178]],
+                "confirm_line_px": [[110, 122], [495, 157]],
+                "direction": [0.73, -0.68],
+                "contact": "rear",
+            }
+        ],
+    }
+).model_copy(update={"sha256": "5b" * 32})
+
+ORIGIN = Origin(node="edge-1", software="0.1.0", model_sha256="a7" * 32)
+
+
+def signing_key(secret: int = 0x5EED) -> SigningKey:
+    """A key for tests and for the example in the documents, the same every time; never use it for anything else."""
+    private = ec.derive_private_key(secret, ec.SECP256R1())
+    pem = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    jwk = ECKey.import_key(pem)
+    return SigningKey(jwk.thumbprint(), jwk)
+
+
+def track(frames: int = 12, start_ns: int = 41_000_000_000) -> tuple[TrackPoint, ...]:
+    """A vehicle that drives through at 5 observations a second."""
+    return tuple(
+        TrackPoint(
+            t_ns=start_ns + index * 200_000_000,
+            box_px=(200.0 + 9.31 * index, 130.5 - 8.87 * index, 262.25 + 8.4 * index, 190.125 - 8.6 * index),
+            score=0.8125 + 0.01 * (index % 5),
+        )
+        for index in range(frames)
+    )
+
+
+def lamps() -> tuple[LampEdge, ...]:
+    """Green, 3.2 s of amber, red, as a timeline records them; and a lamp of another signal group."""
+    return (
+        LampEdge(-1_000_000_000, "north", Lamp.GREEN, lit=True),
+        LampEdge(-1_000_000_000, "east", Lamp.RED, lit=True),
+        LampEdge(36_400_000_000, "north", Lamp.GREEN, lit=False),
+        LampEdge(36_400_000_000, "north", Lamp.AMBER, lit=True),
+        LampEdge(39_600_000_000, "north", Lamp.AMBER, lit=False),
+        LampEdge(39_600_000_000, "north", Lamp.RED, lit=True),
+    )
+
+
+def case(frames: int = 12) -> ViolationCase:
+    """A car that crosses 2.24 s into red, 1.66 s of which are beyond doubt."""
+    passage = Passage(
+        lane="through",
+        track=7,
+        vehicle_class=VehicleClass.CAR,
+        t_cross_ns=41_843_210_987,
+        uncertainty_ns=40_000_000,
+        t_confirm_ns=42_410_555_321,
+        speed_mps=None,
+        cross_px=(271.347, 154.187),
+        points=track(frames),
+    )
+    judgement = Judgement(
+        verdict=Verdict.VIOLATION,
+        phase=Phase.RED,
+        fault=None,
+        red_elapsed_s=2.243210987,
+        red_at_least_s=1.663210987,
+        deductions_s={"crossing": 0.04, "lamp": 0.04, "clock": 0.0, "rear_margin": 0.5},
+        amber_s=3.2,
+    )
+    return ViolationCase(passage, judgement, lamps(), SITE, ORIGIN, Clock(UTC_ZERO_NS, 12.5))
+
+
+def without_utc(violation: ViolationCase) -> ViolationCase:
+    """The same case from a recording whose place in UTC is not known."""
+    return replace(violation, clock=Clock())
+
+
+def unsigned(sequence: int = 1, frames: int = 12) -> dict[str, object]:
+    """The event of ``case``, not signed."""
+    return build(case(frames), event_id=EVENT_ID, nonce=NONCE, sequence=sequence)
