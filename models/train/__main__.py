@@ -22,7 +22,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=110.0, help="time budget of this run")
     parser.add_argument("--until", help="end of the budget as local time HH:MM, instead of --minutes")
     parser.add_argument("--fresh", action="store_true", help="start anew even if there is a checkpoint")
-    parser.add_argument("--nice", type=int, default=10)
+    parser.add_argument("--nice", type=int, default=19)
     return parser.parse_args()
 
 

@@ -36,7 +36,7 @@ def _crop(sample: Sample, size_px: tuple[int, int], rng: Random, zooms: tuple[fl
     height, width = sample.bgr.shape[:2]
     to_w, to_h = size_px
     zoom = np.exp(rng.uniform(*np.log(zooms))) * to_w / width
-    squeeze = np.exp(rng.uniform(-0.2, 0.2)) * (rng.uniform(0.56, 0.8) if rng.random() < 0.2 else 1.0)
+    squeeze = np.exp(rng.uniform(-0.2, 0.2)) * (rng.uniform(0.56, 0.8) if rng.random() < 0.3 else 1.0)
     sx, sy = zoom * squeeze, zoom
     left = rng.uniform(min(0, to_w - width * sx), max(0, to_w - width * sx))
     top = rng.uniform(min(0, to_h - height * sy), max(0, to_h - height * sy))

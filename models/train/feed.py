@@ -15,8 +15,9 @@ from torch import Tensor
 from models.train.augment import example
 from models.train.data import Sample, real_samples, rendered_samples, without_copies
 
-SIZES_PX = ((416, 256), (512, 288), (512, 288), (576, 320), (448, 320), (352, 352))
-"""Width and height of training batches: one is drawn for each."""
+EARLY_PX = ((352, 224), (416, 256), (416, 256), (320, 256))
+LATE_PX = ((416, 256), (512, 288), (512, 288), (576, 320), (384, 384))
+"""Width and height of training batches: one is drawn for each. Small ones first, since they cost half."""
 RENDERED_SHARE = 0.5
 RENDERED_ENOUGH = 600
 """The share of rendered pictures grows with their number up to this."""
@@ -91,9 +92,9 @@ class Pool:
 class Feed:
     """Batches from threads; the caller closes it."""
 
-    def __init__(self, pool: Pool, batch: int, seed: int, threads: int = 2) -> None:
+    def __init__(self, pool: Pool, batch: int, seed: int, threads: int = 1) -> None:
         self._pool, self._batch = pool, batch
-        self.mosaic = 0.5
+        self.mosaic, self.sizes_px = 0.5, EARLY_PX
         self._queue: queue.Queue[Batch] = queue.Queue(6)
         self._stop = threading.Event()
         self._threads = [
@@ -124,7 +125,7 @@ class Feed:
                     continue
 
     def _make(self, rng: np.random.Generator) -> Batch:
-        size = SIZES_PX[rng.integers(0, len(SIZES_PX))]
+        size = self.sizes_px[rng.integers(0, len(self.sizes_px))]
         pictures, labels = [], []
         for _ in range(self._batch):
             mosaic = bool(rng.random() < self.mosaic)

@@ -27,7 +27,7 @@ class Widths:
     stages: tuple[int, int, int] = (64, 96, 128)
     depths: tuple[int, int, int, int] = (1, 3, 2, 1)
     neck: int = 64
-    head: int = 64
+    head: int = 48
 
 
 class Conv(nn.Sequential):
@@ -158,14 +158,28 @@ class Detector(nn.Module):
     def __init__(self, widths: Widths | None = None) -> None:
         super().__init__()
         widths = widths or Widths()
+        self.scale = 1 / 255
         self.backbone = Backbone(widths)
         self.neck = Neck(widths.stages, widths.neck)
         self.heads = nn.ModuleList(Head(widths.neck, widths.head, len(CLASSES)) for _ in STRIDES)
 
+    @torch.no_grad()
+    def fold_scale(self) -> None:
+        """Take the input's scale into the first convolution, once trained."""
+        first = self.backbone.stem[0]
+        assert isinstance(first, nn.Conv2d)
+        first.weight.mul_(self.scale)
+        self.scale = 1.0
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Per map `(b, 4 * BINS + classes, h / stride, w / stride)`, finest first."""
-        fine, middle, coarse = self.neck(self.backbone(x / 255))
+        fine, middle, coarse = self.features(x)
         return self.heads[0](fine), self.heads[1](middle), self.heads[2](coarse)
+
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What the heads look at: three maps, finest first."""
+        fine, middle, coarse = self.neck(self.backbone(x * self.scale))
+        return fine, middle, coarse
 
 
 def cell_centres(height: int | Tensor, width: int | Tensor, stride: int) -> Tensor:

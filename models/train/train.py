@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
+import queue
+import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +14,19 @@ import cv2
 import torch
 from torch import Tensor, nn
 
-from models.train.feed import Batch, Feed, Pool, Sources
+from models.train.feed import EARLY_PX, LATE_PX, Batch, Feed, Pool, Sources
 from models.train.loss import Cells, Costs, costs
 from models.train.net import Detector
 
 SEED = 20240607
 BATCH = 16
+WORKERS = 2
+MOSAICS = 0.5
 PEAK_RATE, FLOOR_SHARE = 2e-3, 0.01
 WARM_UP_STEPS = 300
 WEIGHT_DECAY = 0.03
 EMA_DECAY = 0.9995
+LARGE_FROM = 0.5
 CALM_FROM = 0.88
 """From this share of the budget on there are no mosaics: the last weights are fitted to pictures as they come."""
 SAVE_EVERY_S = 120.0
@@ -82,36 +86,93 @@ def average_in(average: nn.Module, net: nn.Module, step: int) -> None:
             kept.copy_(now)
 
 
-def step_on(state: State, batch: Batch, progress: float) -> Costs:
-    """One optimiser step on one batch."""
-    for group in state.optimiser.param_groups:
-        group["lr"] = rate(progress, state.step)
+@dataclass
+class Clock:
+    """The time budget: training ends at `end_s` (monotonic); earlier runs of the same training count."""
+
+    end_s: float
+    before_s: float
+    began_s: float
+
+    def spent_s(self) -> float:
+        """Seconds trained so far, earlier runs included."""
+        return self.before_s + time.monotonic() - self.began_s
+
+    def progress(self) -> float:
+        """Share of the whole budget that is used."""
+        return self.spent_s() / (self.before_s + self.end_s - self.began_s)
+
+
+class Crew:
+    """Workers that train one net together, each on one thread with its own copy and its own batches.
+
+    A worker takes the newest weights, finds the gradients of a batch and applies them; it does not wait for the others,
+    whose steps in between make its gradients at most a step or two old. On shared cores this is many times faster than
+    threads inside each operation, which wait for the slowest at every layer.
+    """
+
+    def __init__(self, state: State, feed: Feed, clock: Clock, workers: int) -> None:
+        self._state, self._feed, self._clock = state, feed, clock
+        self._lock = threading.Lock()
+        self.costs: queue.SimpleQueue[Tensor | None] = queue.SimpleQueue()
+        self._threads = [threading.Thread(target=self._work, name=f"train-{i}", daemon=True) for i in range(workers)]
+        for thread in self._threads:
+            thread.start()
+
+    def save(self, path: Path) -> None:
+        """Checkpoint between two steps."""
+        with self._lock:
+            self._state.spent_s = self._clock.spent_s()
+            self._state.save(path)
+
+    def _work(self) -> None:
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)  # noqa: FBT003
+        mine = copy.deepcopy(self._state.net)
+        try:
+            while (progress := self._clock.progress()) < 1:
+                self._feed.mosaic = MOSAICS if progress < CALM_FROM else 0.0
+                self._feed.sizes_px = EARLY_PX if progress < LARGE_FROM else LATE_PX
+                with self._lock:
+                    mine.load_state_dict(self._state.net.state_dict())
+                found = gradients(mine, self._feed.take())
+                with self._lock:
+                    apply(self._state, mine, progress)
+                self.costs.put(torch.stack([found.kind, found.box, found.bins]).detach())
+        finally:
+            self.costs.put(None)
+
+
+def gradients(net: nn.Module, batch: Batch) -> Costs:
+    """Costs of a batch, their gradients left in the net's parameters."""
     pictures = batch.pictures.float().contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
-        maps = state.net(pictures)
+        maps = net(pictures)
     found = costs(maps, batch.labels, Cells.of(*pictures.shape[2:]))
-    state.optimiser.zero_grad()
+    net.zero_grad()
     found.total().backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(state.net.parameters(), 10.0)
-    state.optimiser.step()
-    average_in(state.average, state.net, state.step)
-    state.step += 1
+    nn.utils.clip_grad_norm_(net.parameters(), 10.0)
     return found
 
 
-def _progress(state: State, end_s: float) -> Iterator[float]:
-    """Share of the whole budget used, before and after each step, until `end_s` (monotonic)."""
-    before_s, began_s = state.spent_s, time.monotonic()
-    while (now_s := time.monotonic()) < end_s:
-        state.spent_s = before_s + now_s - began_s
-        yield state.spent_s / (before_s + end_s - began_s)
+@torch.no_grad()
+def apply(state: State, worker: nn.Module, progress: float) -> None:
+    """One optimiser step with a worker's gradients; its batch norm statistics are taken over."""
+    for group in state.optimiser.param_groups:
+        group["lr"] = rate(progress, state.step)
+    for ours, theirs in zip(state.net.parameters(), worker.parameters(), strict=True):
+        ours.grad = theirs.grad
+    for ours, theirs in zip(state.net.buffers(), worker.buffers(), strict=True):
+        ours.copy_(theirs)
+    state.optimiser.step()
+    average_in(state.average, state.net, state.step)
+    state.step += 1
 
 
 def train(sources: Sources, work: Path, end_s: float, *, resume: bool) -> Path:
     """Train until the monotonic instant `end_s`; returns the last checkpoint."""
     cv2.setNumThreads(0)
     torch.manual_seed(SEED)
-    torch.set_flush_denormal(True)
     work.mkdir(parents=True, exist_ok=True)
     checkpoint = work / "checkpoint.pt"
     state = fresh_state()
@@ -119,34 +180,29 @@ def train(sources: Sources, work: Path, end_s: float, *, resume: bool) -> Path:
         state.load(checkpoint)
     pool = Pool(sources)
     feed = Feed(pool, BATCH, SEED + state.step)
+    crew = Crew(state, feed, Clock(end_s, state.spent_s, time.monotonic()), WORKERS)
     try:
-        _run(state, pool, feed, checkpoint, end_s)
+        _watch(crew, state, pool, checkpoint)
     finally:
         feed.close()
-    state.save(checkpoint)
+    crew.save(checkpoint)
     return checkpoint
 
 
-def _run(state: State, pool: Pool, feed: Feed, checkpoint: Path, end_s: float) -> None:
+def _watch(crew: Crew, state: State, pool: Pool, checkpoint: Path) -> None:
+    """Until the first worker ends: log, save, let newly rendered pictures in."""
     saved_s = logged_s = time.monotonic()
-    mean = torch.zeros(3)
-    for progress in _progress(state, end_s):
-        if progress > CALM_FROM:
-            feed.mosaic = 0.0
-        found = step_on(state, feed.take(), progress)
-        mean += _parts(found) / LOG_EVERY
+    recent: list[Tensor] = []
+    while (found := crew.costs.get()) is not None:
+        recent.append(found)
         now_s = time.monotonic()
-        if state.step % LOG_EVERY == 0:
+        if len(recent) == LOG_EVERY:
+            kind, box, bins = torch.stack(recent).mean(0).tolist()
             speed = LOG_EVERY * BATCH / (now_s - logged_s)
-            kind, box, bins = mean.tolist()
-            print(f"{progress:6.1%} step {state.step} kind {kind:.3f} box {box:.3f} bins {bins:.3f} {speed:.0f}/s", flush=True)
-            mean.zero_()
+            print(f"step {state.step} kind {kind:.3f} box {box:.3f} bins {bins:.3f} {speed:.0f} pictures/s", flush=True)
             logged_s = now_s
+            recent.clear()
             pool.look_again()
         if now_s - saved_s > SAVE_EVERY_S:
-            state.save(checkpoint)
+            crew.save(checkpoint)
             saved_s = now_s
-
-
-def _parts(found: Costs) -> Tensor:
-    return torch.stack([found.kind, found.box, found.bins]).detach()
