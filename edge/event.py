@@ -149,7 +149,7 @@ def canonical(event: Mapping[str, Any]) -> bytes:
     try:
         return rfc8785.dumps(dict(event))
     except (rfc8785.CanonicalizationError, RecursionError) as error:
-        raise EventError(f"The event cannot be written as canonical JSON: {error}.") from None
+        raise EventError(f"The event cannot be written as canonical JSON: {error}") from None
 
 
 def sign(event: Mapping[str, Any], key: SigningKey) -> bytes:
@@ -158,7 +158,7 @@ def sign(event: Mapping[str, Any], key: SigningKey) -> bytes:
     signature = jws.serialize_compact(header, canonical(event), key.jwk, registry=_JWS)
     raw = canonical({**event, "signature": signature})
     if len(raw) > MAX_EVENT_BYTES:
-        raise EventError(f"The event has {len(raw)} bytes, more than {MAX_EVENT_BYTES}: its texts are too long.")
+        raise EventError(f"The event has {len(raw)} bytes, more than {MAX_EVENT_BYTES}: its texts are too long")
     return raw
 
 
@@ -167,7 +167,7 @@ def read(raw: bytes) -> SignedEvent:
     document = _parse(raw)
     if canonical(document) != raw:
         raise EventError(
-            "The event was changed or written anew: its bytes are not in the canonical form it is signed in."
+            "The event was changed or written anew: its bytes are not in the canonical form it is signed in"
         )
     kid = _kid(document.get("signature"))
     unsigned = {name: value for name, value in document.items() if name != "signature"}
@@ -184,7 +184,7 @@ def verify(raw: bytes, keys: Mapping[str, PublicKey]) -> VerifiedEvent:
     if signed.kid not in keys:
         raise EventError(
             f"The event is well formed, but its key is not trusted: it names the key {signed.kid}, which is not among "
-            "those given, so whether its content is genuine cannot be told."
+            "those given, so whether its content is genuine cannot be told"
         )
     _check_signature(signed, keys[signed.kid])
     _check_schema(signed.document)
@@ -201,12 +201,12 @@ def schema() -> dict[str, Any]:
 
 def _check_case(case: ViolationCase) -> None:
     if case.judgement.verdict is not Verdict.VIOLATION or case.passage.t_confirm_ns is None:
-        raise EventError(f"A passage judged {case.judgement.verdict} makes no event: only a confirmed violation does.")
+        raise EventError(f"A passage judged {case.judgement.verdict} makes no event: only a confirmed violation does")
     if case.passage.vehicle_class is VehicleClass.PERSON:
-        raise EventError("A passage by somebody on foot makes no event: only vehicles are recorded.")
+        raise EventError("A passage by somebody on foot makes no event: only vehicles are recorded")
     unknown = set(case.judgement.deductions_s) - set(DEDUCTIONS)
     if unknown:
-        raise EventError(f"The event format knows no deduction named {', '.join(sorted(unknown))}.")
+        raise EventError(f"The event format knows no deduction named {', '.join(sorted(unknown))}")
 
 
 def _data(case: ViolationCase) -> dict[str, Any]:
@@ -328,13 +328,13 @@ _JWS = _Registry(algorithms=["ES256"])
 
 def _parse(raw: bytes) -> dict[str, Any]:
     if len(raw) > MAX_EVENT_BYTES:
-        raise EventError(f"This is no event: it has more than {MAX_EVENT_BYTES} bytes.")
+        raise EventError(f"This is no event: it has more than {MAX_EVENT_BYTES} bytes")
     try:
         document = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise EventError(f"This is no event, or it was damaged on the way: it is not valid JSON ({error}).") from None
+        raise EventError(f"This is no event, or it was damaged on the way: it is not valid JSON ({error})") from None
     if not isinstance(document, dict):
-        raise EventError("This is no event: an event is a JSON object.")
+        raise EventError("This is no event: an event is a JSON object")
     return document
 
 
@@ -352,19 +352,19 @@ def _no_constant(name: str) -> None:
 def _kid(signature: object) -> str:
     """The key that a detached JWS names, if it is exactly of the one kind that is accepted."""
     if not isinstance(signature, str):
-        raise EventError("The event is not signed: its signature attribute is missing.")
+        raise EventError("The event is not signed: its signature attribute is missing")
     header, _, rest = signature.partition("..")
     _decode(rest)
     try:
         protected = json.loads(_decode(header), object_pairs_hook=_unique)
     except (ValueError, RecursionError):
-        raise EventError("The event's signature is damaged: its header cannot be read.") from None
+        raise EventError("The event's signature is damaged: its header cannot be read") from None
     if not isinstance(protected, dict) or set(protected) != {"alg", "b64", "crit", "kid"}:
-        raise EventError("The event's signature has a header that this format does not allow.")
+        raise EventError("The event's signature has a header that this format does not allow")
     if protected["alg"] != "ES256":
-        raise EventError(f"The event is signed with {protected['alg']!r}: only ES256 is accepted.")
+        raise EventError(f"The event is signed with {protected['alg']!r}: only ES256 is accepted")
     if protected["b64"] is not False or protected["crit"] != ["b64"] or not isinstance(protected["kid"], str):
-        raise EventError("The event's signature is not the detached kind (b64 false, crit b64) that this format uses.")
+        raise EventError("The event's signature is not the detached kind (b64 false, crit b64) that this format uses")
     return protected["kid"]
 
 
@@ -375,7 +375,7 @@ def _decode(segment: str) -> bytes:
     except ValueError:
         content = b""
     if not content or urlsafe_b64encode(content).rstrip(b"=").decode("ascii") != segment:
-        raise EventError("The event's signature is damaged: it is not proper base64url.")
+        raise EventError("The event's signature is damaged: it is not proper base64url")
     return content
 
 
@@ -384,7 +384,7 @@ def _check_signature(signed: SignedEvent, key: PublicKey) -> None:
         jws.deserialize_compact(signed.document["signature"], key.jwk, registry=_JWS, payload=signed.payload)
     except (JoseError, ValueError):
         raise EventError(
-            "The event was changed after it was signed: its signature does not match its content."
+            "The event was changed after it was signed: its signature does not match its content"
         ) from None
 
 
@@ -397,7 +397,7 @@ def _check_schema(document: Mapping[str, Any]) -> None:
     error = next(_validator().iter_errors(document), None)
     if error is not None:
         raise EventError(
-            f"The event is signed, but does not follow its format: {error.json_path} {_brief(error.message)}."
+            f"The event is signed, but does not follow its format: {error.json_path} {_brief(error.message)}"
         )
 
 

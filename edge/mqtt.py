@@ -1,0 +1,414 @@
+"""One MQTT 5 connection on paho-mqtt, driven by its owner's thread, and the names of the topics.
+
+paho's callbacks run under its lock, so they only put things aside here; the owner collects them after ``pump``. A
+connection is used once: after a failure a new one is made, so that nothing of paho's own queue lives on.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edge.errors import BrokerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from edge.config import Broker
+
+MAX_IN_FLIGHT: Final = 20
+
+_KEEPALIVE_S = 30
+_CONNECT_TIMEOUT_S = 5.0
+_ANSWER_TIMEOUT_S = 10.0
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_Item = TypeVar("_Item")
+
+_NOT_AUTHORISED = (0x86, 0x87)  # bad user name or password, not authorised
+_WRONG_VERSION = (0x01, 0x84)
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics of one node: ``<prefix>/v1/<site>/<node>/...``."""
+
+    prefix: str
+    site: str
+    node: str
+
+    @property
+    def status(self) -> str:
+        """``online`` or ``offline``, retained."""
+        return self._of("status")
+
+    @property
+    def birth(self) -> str:
+        """What runs on the node, retained."""
+        return self._of("birth")
+
+    @property
+    def health(self) -> str:
+        """Counters, now and then."""
+        return self._of("health")
+
+    @property
+    def signal(self) -> str:
+        """Each phase that a signal group enters."""
+        return self._of("signal")
+
+    @property
+    def violation(self) -> str:
+        """Signed events."""
+        return self._of("event/violation")
+
+    def _of(self, name: str) -> str:
+        return f"{self.prefix}/v1/{self.site}/{self.node}/{name}"
+
+
+def all_violations(prefix: str) -> str:
+    """The filter that matches the events of every site and node."""
+    return f"{prefix}/v1/+/+/event/violation"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What is published, with its MQTT 5 properties. Without ``expiry_s`` it never expires."""
+
+    topic: str
+    payload: bytes = field(repr=False)
+    content_type: str
+    qos: int = 1
+    retain: bool = False
+    expiry_s: int | None = None
+    user_properties: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The broker's answer to the QoS 1 publication ``mid``; ``refusal`` is None where it took it."""
+
+    mid: int
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message from the broker."""
+
+    topic: str
+    payload: bytes = field(repr=False)
+    content_type: str | None
+    retained: bool
+    expiry_s: int | None
+    user_properties: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    username: str | None
+    password: str | None = field(repr=False)
+
+
+class Connection:
+    """One connection to a broker. Only one thread may use it; every method raises BrokerError in one clear sentence."""
+
+    def __init__(self, broker: Broker, client_id: str, *, will: Publication | None = None, session_s: int = 0) -> None:
+        """Check the address, files and password, not the network yet.
+
+        ``session_s`` is how long the broker keeps this client's subscriptions and messages after it has gone; 0 starts
+        afresh each time.
+        """
+        self._endpoint = _endpoint(broker)
+        self._session_s = session_s
+        self._acks: deque[Ack] = deque()
+        self._received: deque[Received] = deque()
+        self._connack: tuple[ReasonCode, Properties] | None = None
+        self._subacks: deque[ReasonCode] = deque()
+        self._lost: str | None = None
+        self._detail = ""
+        self._unanswered: set[int] = set()
+        self._max_unanswered = MAX_IN_FLIGHT
+        self._max_packet_bytes: int | None = None
+        self._client = self._new_client(client_id, will)
+
+    @property
+    def room(self) -> int:
+        """How many more QoS 1 publications may be under way; none while earlier ones have not left this machine."""
+        return 0 if self._client.want_write() else self._max_unanswered - len(self._unanswered)
+
+    def open(self, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Connect and wait until the broker has accepted this client."""
+        properties = _no_properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = self._session_s
+        properties.ReceiveMaximum = MAX_IN_FLIGHT
+        where = self._endpoint
+        try:
+            self._client.connect(
+                where.host, where.port, _KEEPALIVE_S, clean_start=self._session_s == 0, properties=properties
+            )
+        except (OSError, ValueError) as error:
+            raise BrokerError(_unreachable(where, error)) from None
+        self._await(lambda: self._connack is not None, cancelled, f"{_name(where)} does not answer as an MQTT broker")
+        self._settle()
+
+    def publish(self, publication: Publication) -> int:
+        """Hand a publication over; its ``Ack`` bears the number given back. ``room`` says whether one more may go."""
+        properties = _properties(PacketTypes.PUBLISH, publication)
+        info = self._client.publish(
+            publication.topic, publication.payload, publication.qos, publication.retain, properties
+        )
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise BrokerError(self._why(f"the broker connection failed ({paho.error_string(info.rc)})"))
+        if publication.qos:
+            self._unanswered.add(info.mid)
+        return info.mid
+
+    def too_large(self, publication: Publication) -> str | None:
+        """Why the broker cannot take a publication of this size, or None where it can."""
+        size = len(publication.payload) + len(publication.topic) + 1000
+        if self._max_packet_bytes is None or size <= self._max_packet_bytes:
+            return None
+        return f"Packet too large: about {size} bytes, the broker takes {self._max_packet_bytes}"
+
+    def subscribe(self, topic_filter: str) -> None:
+        """Subscribe with QoS 1 and wait for the broker's word."""
+        self._subacks.clear()
+        self._client.subscribe(topic_filter, qos=1)
+        self._await(lambda: bool(self._subacks), lambda: False, "The broker does not answer a subscription")
+        reason = self._subacks.popleft()
+        if reason.is_failure:
+            raise BrokerError(f"The broker refuses {topic_filter} to this client: {reason.getName()}")
+
+    def pump(self, timeout_s: float) -> None:
+        """Send and receive for at most ``timeout_s``, less where something came."""
+        code = self._client.loop(timeout_s)
+        if self._lost is not None or code != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise BrokerError(self._why("the broker connection was lost"))
+
+    def take_acks(self) -> list[Ack]:
+        """The broker's answers since the last call."""
+        return _drained(self._acks)
+
+    def take_received(self) -> list[Received]:
+        """The messages received since the last call."""
+        return _drained(self._received)
+
+    def close(self) -> None:
+        """Say goodbye, so that the broker sends no last will; what is not answered yet is left."""
+        if self._client.is_connected():
+            self._client.disconnect()
+
+    def _new_client(self, client_id: str, will: Publication | None) -> paho.Client:
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id, protocol=paho.MQTTv5, reconnect_on_failure=False)
+        client.connect_timeout = _CONNECT_TIMEOUT_S
+        client.max_inflight_messages = MAX_IN_FLIGHT
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.on_log = self._on_log
+        if self._endpoint.username is not None:
+            client.username_pw_set(self._endpoint.username, self._endpoint.password)
+        if self._endpoint.tls is not None:
+            client.tls_set_context(self._endpoint.tls)
+        if will is not None:
+            properties = _properties(PacketTypes.WILLMESSAGE, will)
+            client.will_set(will.topic, will.payload, will.qos, will.retain, properties)
+        return client
+
+    def _await(self, answered: Callable[[], bool], cancelled: Callable[[], bool], silence: str) -> None:
+        give_up = time.monotonic() + _ANSWER_TIMEOUT_S
+        while not answered():
+            if time.monotonic() > give_up or cancelled():
+                raise BrokerError(f"{silence}: check its address and that it speaks MQTT 5")
+            self.pump(0.1)
+
+    def _settle(self) -> None:
+        """Accept what the broker said in its CONNACK, or its refusal."""
+        assert self._connack is not None
+        reason, properties = self._connack
+        if reason.is_failure:
+            raise BrokerError(_refused(self._endpoint, reason))
+        self._max_unanswered = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
+        self._max_packet_bytes = getattr(properties, "MaximumPacketSize", None)
+
+    def _why(self, otherwise: str) -> str:
+        """The best that is known about a connection that ended."""
+        where = _name(self._endpoint)
+        if self._connack is not None and self._connack[0].is_failure:
+            return _refused(self._endpoint, self._connack[0])
+        if self._connack is None:
+            hint = "does it want TLS (mqtts://), or a client certificate that it trusts?"
+            return f"{where} closed the connection before it accepted this client: {hint}{self._detail}"
+        return f"{where}: {self._lost or otherwise}; it is tried again.{self._detail}"
+
+    def _on_connect(
+        self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        self._connack = (reason, properties or _no_properties(PacketTypes.CONNACK))
+
+    def _on_disconnect(
+        self, _client: paho.Client, _data: Any, flags: Any, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        by_broker = flags.is_disconnect_packet_from_server
+        self._lost = f"the broker ended the connection ({reason.getName()})" if by_broker else "the connection was lost"
+
+    def _on_publish(
+        self, _client: paho.Client, _data: Any, mid: int, reason: ReasonCode, properties: Properties
+    ) -> None:
+        if mid not in self._unanswered:  # QoS 0: paho says only that it was written
+            return
+        self._unanswered.discard(mid)
+        said = getattr(properties, "ReasonString", "")
+        self._acks.append(Ack(mid, f"{reason.getName()} {said}".strip() if reason.is_failure else None))
+
+    def _on_subscribe(
+        self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        self._subacks.extend(reasons)
+
+    def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
+        properties = message.properties
+        self._received.append(
+            Received(
+                topic=message.topic,
+                payload=bytes(message.payload),
+                content_type=getattr(properties, "ContentType", None),
+                retained=message.retain,
+                expiry_s=getattr(properties, "MessageExpiryInterval", None),
+                user_properties=tuple(getattr(properties, "UserProperty", ())),
+            )
+        )
+
+    def _on_log(self, _client: paho.Client, _data: Any, level: int, text: str) -> None:
+        if level == LogLevel.MQTT_LOG_ERR:
+            self._detail = f" ({text[:200]})"
+
+
+def _endpoint(broker: Broker) -> _Endpoint:
+    """Where and how to connect; BrokerError where the settings contradict themselves."""
+    url = urlsplit(broker.url)
+    try:
+        port = url.port or _PORTS[url.scheme]
+    except (ValueError, KeyError):
+        raise BrokerError(_bad_url(broker.url)) from None
+    if not url.hostname:
+        raise BrokerError(_bad_url(broker.url))
+    username = unquote(url.username) if url.username else broker.username
+    password = unquote(url.password) if url.password else _password(broker)
+    return _Endpoint(url.hostname, port, _tls(broker, url.scheme), username, password)
+
+
+def _bad_url(url: str) -> str:
+    return f"{url!r} is no broker address: write it as mqtt://host:1883, or mqtts://host:8883 for TLS"
+
+
+def _password(broker: Broker) -> str | None:
+    if broker.password_file is None:
+        return None
+    try:
+        return broker.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BrokerError(f"{broker.password_file} cannot be read as a password file ({error})") from None
+
+
+def _tls(broker: Broker, scheme: str) -> ssl.SSLContext | None:
+    if scheme == "mqtt":
+        if broker.ca or broker.cert or broker.key:
+            raise BrokerError("The broker's address begins with mqtt:// though certificates are set: use mqtts://")
+        return None
+    if (broker.cert is None) != (broker.key is None):
+        raise BrokerError("A client certificate needs both: set the broker's cert and key, or neither")
+    try:
+        context = ssl.create_default_context(cafile=broker.ca)
+    except (OSError, ssl.SSLError) as error:
+        raise BrokerError(f"{broker.ca} cannot be used as the broker's CA certificate ({_brief(error)})") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if broker.cert is not None and broker.key is not None:
+        _load_client_certificate(context, broker.cert, broker.key)
+    return context
+
+
+def _load_client_certificate(context: ssl.SSLContext, cert: Path, key: Path) -> None:
+    try:
+        context.load_cert_chain(cert, key, password=lambda: b"")
+    except (OSError, ssl.SSLError) as error:
+        raise BrokerError(
+            f"{cert} with {key} cannot be used as client certificate and key ({_brief(error)}): they must belong "
+            "together, in PEM, the key without a password"
+        ) from None
+
+
+def _no_properties(packet: int) -> Properties:
+    return Properties(packet)  # type: ignore[no-untyped-call] # paho leaves it without annotations
+
+
+def _properties(packet: int, publication: Publication) -> Properties:
+    properties = _no_properties(packet)
+    properties.ContentType = publication.content_type
+    properties.PayloadFormatIndicator = 1  # UTF-8 text
+    if publication.expiry_s is not None:
+        properties.MessageExpiryInterval = publication.expiry_s
+    if publication.user_properties:
+        properties.UserProperty = list(publication.user_properties)
+    return properties
+
+
+def _name(where: _Endpoint) -> str:
+    return f"The broker at {where.host}:{where.port}"
+
+
+def _refused(where: _Endpoint, reason: ReasonCode) -> str:
+    if reason.value in _NOT_AUTHORISED:
+        return (
+            f"{_name(where)} does not let this client in ({reason.getName()}): "
+            "check user name, password and client certificate"
+        )
+    if reason.value in _WRONG_VERSION:
+        return f"{_name(where)} speaks no MQTT 5: use one that does, for example Mosquitto 2"
+    return f"{_name(where)} refuses this client ({reason.getName()})"
+
+
+def _unreachable(where: _Endpoint, error: OSError | ValueError) -> str:
+    name = _name(where)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"{name} shows a certificate that is not trusted ({error.verify_message}): check the CA and the host name"
+        )
+    if isinstance(error, ssl.SSLError):
+        return f"{name} does not speak TLS as expected ({_brief(error)}): check its port and certificates"
+    if isinstance(error, socket.gaierror):
+        return f"{name} is not found: check the host name and the network"
+    if isinstance(error, ConnectionRefusedError):
+        return f"{name} is not there: nothing listens on that port; start the broker or check its address"
+    return f"{name} cannot be reached ({_brief(error)}): check its address and the network"
+
+
+def _brief(error: Exception) -> str:
+    """The part of a foreign error that a person can use."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _drained(items: deque[_Item]) -> list[_Item]:
+    taken = list(items)
+    items.clear()
+    return taken
