@@ -78,7 +78,7 @@ def _on_red(passage: Passage, shown: PhaseInterval, rule: LaneRule, at_least_s: 
 def _deductions(passage: Passage, rule: LaneRule) -> dict[str, float]:
     """Everything that could make the true red time shorter than the measured one, in seconds."""
     deductions_s = {
-        "uncertainty": passage.uncertainty_ns / NS_PER_S,
+        "crossing": passage.uncertainty_ns / NS_PER_S,
         "lamp": rule.lamp_uncertainty_s,
         "clock": rule.clock_uncertainty_s,
     }

@@ -1,0 +1,168 @@
+"""The ``stopline`` command: reads the command line, calls what does the work, prints what came of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from edge import __version__
+from edge.errors import StoplineError
+
+app = typer.Typer(
+    help="Records red-light violations by vehicles so that anyone can check them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+keys_app = typer.Typer(help="Make and show the node's signing key.", no_args_is_help=True)
+outbox_app = typer.Typer(help="Look at the events that wait for the broker.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+app.add_typer(outbox_app, name="outbox")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+SiteFile = Annotated[Path, typer.Option("--site", help="The site file: lines, lanes, signal groups.")]
+ModelFile = Annotated[Path | None, typer.Option("--model", help="Another detector's TOML file than the embedded one.")]
+NodeFile = Annotated[Path | None, typer.Option("--node", help="The node file: identity, key, broker.")]
+BrokerUrl = Annotated[str | None, typer.Option("--broker", help="mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS.")]
+PublicKeys = Annotated[
+    list[Path] | None, typer.Option("--key", help="A trusted public key (PEM); may be given more than once.")
+]
+
+
+def main() -> None:
+    """Run the command line; what the user can mend ends in one sentence and exit code 2."""
+    try:
+        app()
+    except StoplineError as error:
+        print(f"stopline: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("stopline: stopped", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+
+
+def _print_json(document: object) -> None:
+    print(json.dumps(document, indent=2))  # noqa: T201
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(f"stopline {__version__}")  # noqa: T201
+        raise typer.Exit
+
+
+@app.command()
+def replay(
+    video: Annotated[str, typer.Argument(help="The recording.")],
+    site: SiteFile,
+    signal: Annotated[Path, typer.Option("--signal", help="The lamps' timeline: CSV t_s,group,red,amber,green.")],
+    model: ModelFile = None,
+    out: Annotated[Path, typer.Option("--out", help="The folder for passages.csv and events.jsonl.")] = Path(
+        "stopline-out"
+    ),
+    broker: BrokerUrl = None,
+    node: NodeFile = None,
+    start: Annotated[str | None, typer.Option("--start", help="UTC of the recording's time 0, RFC 3339.")] = None,
+    via_gpio: Annotated[bool, typer.Option("--via-gpio", help="Play the lamps through mock GPIO pins.")] = False,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of the detector.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a recorded junction: decode, detect, track, judge, sign, deliver."""
+    from edge.commands.replay import ReplayRequest
+    from edge.commands.replay import replay as run_replay
+
+    request = ReplayRequest(video, site, signal, out, model, node, broker, start, via_gpio, threads)
+    report = run_replay(request, Console(stderr=True))
+    verdicts = {verdict.value: number for verdict, number in sorted(report.verdicts.items())}
+    if as_json:
+        _print_json(
+            {"frames": report.frames, "verdicts": verdicts, "waiting": report.waiting, "notes": list(report.notes)}
+        )
+        return
+    console = Console(highlight=False)
+    table = Table("verdict", "passages", title=f"{sum(verdicts.values())} passages in {report.frames} frames")
+    for verdict, number in verdicts.items():
+        table.add_row(verdict, str(number), style="bold red" if verdict == "violation" else "")
+    console.print(table)
+    for note in report.notes:
+        console.print(f"The recording had {note}.")
+    console.print(f"Results in {out}/passages.csv and {out}/events.jsonl.", soft_wrap=True)
+    if report.waiting:
+        why = "the broker did not take them yet" if report.broker else "no broker was named"
+        console.print(f"{report.waiting} events wait in {out}/outbox.sqlite: {why}.", soft_wrap=True)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A file of signed events, one a line.")],
+    key: PublicKeys = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check signed events: exit code 0 if every one is intact, 1 if not."""
+    from edge.commands.verify import verify_file
+
+    result = verify_file(file, key or [])
+    if as_json:
+        findings = [{"line": f.line, "id": f.event_id, "intact": f.intact, "words": f.words} for f in result.findings]
+        _print_json({"intact": result.intact, "key_trusted": result.trusted, "events": findings})
+    else:
+        console = Console(highlight=False, soft_wrap=True)
+        for finding in result.findings:
+            mark = "[green]intact[/]" if finding.intact else "[bold red]FAILED[/]"
+            console.print(f"{mark} line {finding.line} {finding.event_id}: {finding.words}")
+        console.print(f"{sum(f.intact for f in result.findings)} of {len(result.findings)} events are intact.")
+        if not result.trusted:
+            console.print("The key lay beside the file: give one you trust with --key to know whose events they are.")
+    if not result.intact:
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(
+    site: Annotated[Path, typer.Argument(help="The site file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a site file; the first mistake is named with its line."""
+    from edge.commands.check import describe_site
+
+    description = describe_site(site)
+    if as_json:
+        _print_json(description)
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{site} is good.")
+    for name, value in description.items():
+        console.print(f"  {name}: {value}", markup=False)
+
+
+@keys_app.command("new")
+def keys_new(
+    file: Annotated[Path, typer.Argument(help="Where the private key goes (PEM, mode 0600).")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a key that is there, for good.")] = False,
+) -> None:
+    """Make a signing key; its public part is written beside it as .pub.pem."""
+    from edge.keys import create_key
+
+    key = create_key(file, force=force)
+    public = file.with_suffix(".pub.pem")
+    public.write_bytes(key.public.pem)
+    print(f"{file} holds the private key, {public} the public one; its id is {key.kid}")  # noqa: T201
+
+
+@keys_app.command("show")
+def keys_show(
+    file: Annotated[Path, typer.Argument(help="A private key.")],
+) -> None:
+    """Print the public part of a signing key, which readers need to check events."""
+    from edge.keys import load_signing_key
+
+    key = load_signing_key(file)
+    print(key.public.pem.decode(), end="")  # noqa: T201
+    print(f"key id {key.kid}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,1 @@
+"""What each command of ``stopline`` does, one module a command."""

@@ -1,0 +1,213 @@
+"""``stopline replay``: a recorded junction through the whole chain."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from edge.approach import Approach
+from edge.clock import stated_start
+from edge.commands.delivery import deliver_from
+from edge.commands.progress import replay_progress
+from edge.config import Broker, load_node, load_site
+from edge.detector import Detector, load_model
+from edge.embedded import embedded_model
+from edge.errors import ConfigError
+from edge.keys import create_key, load_signing_key
+from edge.mqtt import Topics
+from edge.node import Identity, QueuedLamps, Recorder, judge_stream
+from edge.outbox import Message, Outbox
+from edge.pipeline import detect_stream
+from edge.results import ResultFolder
+from edge.sources.gpio import LampPins, play_through_pins
+from edge.sources.timeline import read_timeline
+from edge.sources.video import open_video
+from edge.tracker import TrackerSettings
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from edge.clock import UtcMapping
+    from edge.config import Site
+    from edge.keys import SigningKey
+    from edge.records import LampEdge, Verdict
+    from edge.sources.video import VideoSource
+
+PUBLIC_KEY = "node.pub.pem"
+
+_NODE_ID = "replay"
+_PREFIX = "stopline"
+_ASPECT_TOLERANCE = 0.02
+_DRAIN_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRequest:
+    """What the command line asked for."""
+
+    video: str
+    site: Path
+    signal: Path
+    out: Path
+    model: Path | None = None
+    node: Path | None = None
+    broker: str | None = None
+    start: str | None = None
+    via_gpio: bool = False
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayReport:
+    """What came of a replay; ``waiting`` events are still in the outbox."""
+
+    frames: int
+    verdicts: Counter[Verdict]
+    waiting: int
+    broker: bool
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """Everything that was named, read and found good before anything is written."""
+
+    site: Site
+    lamps: tuple[LampEdge, ...]
+    video: VideoSource
+    detector: Detector
+    node_id: str
+    key_file: Path
+    broker: Broker | None
+    utc: UtcMapping | None
+
+    @property
+    def prefix(self) -> str:
+        """The first level of every topic."""
+        return self.broker.prefix if self.broker else _PREFIX
+
+
+def replay(request: ReplayRequest, console: Console) -> ReplayReport:
+    """Judge a recording and deliver its events. Raises StoplineError; then no result file is left half written."""
+    inputs = _read_inputs(request)
+    with ExitStack() as stack:
+        video = stack.enter_context(inputs.video)
+        results = stack.enter_context(ResultFolder(request.out))
+        key = _signing_key(inputs.key_file)
+        outbox = stack.enter_context(Outbox(request.out / "outbox.sqlite"))
+        identity = Identity(inputs.node_id, key, inputs.detector.model.sha256)
+        topics = Topics(inputs.prefix, inputs.site.site.id, inputs.node_id)
+        recorder = Recorder(inputs.site, identity, topics.violation, _numbered_afresh(outbox), lambda: inputs.utc)
+        delivery = stack.enter_context(deliver_from(outbox, inputs.broker, topics, identity, inputs.site))
+        frames = _judge(inputs, recorder, results, console)
+        waiting = delivery.drain(_DRAIN_S)
+    (request.out / PUBLIC_KEY).write_bytes(key.public.pem)
+    return ReplayReport(frames, recorder.verdicts, waiting, inputs.broker is not None, _notes(video))
+
+
+def _judge(inputs: _Inputs, recorder: Recorder, results: ResultFolder, console: Console) -> int:
+    """Every frame of the recording through the chain; gives their number."""
+    video, thresholds = inputs.video, inputs.detector.model.thresholds
+    approach = Approach(inputs.site, TrackerSettings(high=thresholds.high, low=thresholds.low), trust_start=True)
+    stream = detect_stream(video, inputs.detector)
+    with replay_progress(console, video.name, video.frame_count) as advance:
+        for frame, judged in judge_stream(stream, QueuedLamps(inputs.lamps), approach):
+            for passage in judged:
+                results.record(passage, recorder.record(passage))
+            if frame is not None:
+                advance()
+    return video.stats.decoded
+
+
+def _read_inputs(request: ReplayRequest) -> _Inputs:
+    site = load_site(request.site)
+    lamps = read_timeline(request.signal)
+    _check_groups(site, lamps, request.signal)
+    node = load_node(request.node) if request.node else None
+    broker = node.broker if node else None
+    if request.broker:
+        broker = _broker(request.broker, broker)
+    utc = stated_start(request.start) if request.start else None
+    model = load_model(request.model or embedded_model())
+    detector = Detector(model, site.camera.size_px, site.detector.region_px, threads=request.threads)
+    video = open_video(request.video, live=False)
+    _check_aspect(site, video)
+    node_id, key_file = (node.node.id, node.node.key) if node else (_NODE_ID, request.out / "node.key")
+    if request.via_gpio:
+        lamps = play_through_pins(lamps, _wiring(site))
+    return _Inputs(site, lamps, video, detector, node_id, key_file, broker, utc)
+
+
+def _check_groups(site: Site, lamps: tuple[LampEdge, ...], file: Path) -> None:
+    """The timeline and the site must speak of the same signal groups."""
+    known = {group.id for group in site.signal_groups}
+    played = {edge.group for edge in lamps}
+    for group in sorted(played - known):
+        raise ConfigError(f'{file} plays the signal group "{group}", which the site does not have: correct its name')
+    for lane in site.lanes:
+        if lane.signal_group not in played:
+            raise ConfigError(f'{file} has no row of the signal group "{lane.signal_group}" that lane {lane.id} needs')
+
+
+def _wiring(site: Site) -> list[LampPins]:
+    """The inputs that the site file names; other groups get pins of their own."""
+    return [
+        LampPins(group.id, group.pins.red, group.pins.amber, group.pins.green, active_low=group.active_low)
+        for group in site.signal_groups
+        if group.pins is not None
+    ]
+
+
+def _check_aspect(site: Site, video: VideoSource) -> None:
+    """Geometry scales to any stream of its aspect, and to no other."""
+    (width, height), (grid_width, grid_height) = video.size_px, site.camera.size_px
+    if abs(width * grid_height / (height * grid_width) - 1) > _ASPECT_TOLERANCE:
+        raise ConfigError(
+            f"{video.name} is {width} x {height}, another aspect than the site's camera.size_px of "
+            f"{grid_width} x {grid_height}: give the recording the lines were drawn on, or draw them anew"
+        )
+
+
+def _broker(url: str, given: Broker | None) -> Broker:
+    """The broker of the command line, with the certificates of the node file if there are any."""
+    try:
+        return Broker.model_validate({**(given.model_dump() if given else {}), "url": url})
+    except ValidationError:
+        raise ConfigError(f'"{url}" is no broker: write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS') from None
+
+
+def _signing_key(path: Path) -> SigningKey:
+    """The node's key; a replay without a node file makes one of its own beside its results."""
+    return load_signing_key(path) if path.exists() else create_key(path)
+
+
+def _numbered_afresh(outbox: Outbox) -> Callable[[Callable[[int], Message]], Message]:
+    """A replay counts its events from 1, whatever an earlier one has left in the outbox."""
+    numbers = count(1)
+
+    def append(make: Callable[[int], Message]) -> Message:
+        message = make(next(numbers))
+        outbox.append(message)
+        return message
+
+    return append
+
+
+def _notes(video: VideoSource) -> tuple[str, ...]:
+    """What the reader of the results should know of the recording."""
+    stats = video.stats
+    told = {
+        "damaged packets survived": stats.corrupt_packets,
+        "damaged pictures": stats.corrupt_frames,
+        "gaps in time": stats.gaps,
+        "time stamps that did not rise": stats.restamped,
+    }
+    return tuple(f"{number} {what}" for what, number in told.items() if number)

@@ -1,0 +1,110 @@
+"""The node itself: frames and lamps in, judged passages out, violations into the outbox. Wiring and the main loop."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from edge import __version__, event
+from edge.outbox import Message
+from edge.records import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from edge.approach import Approach, Judged
+    from edge.clock import UtcMapping
+    from edge.config import Site
+    from edge.keys import SigningKey
+    from edge.records import Detection, Frame, LampEdge
+
+
+class LampFeed(Protocol):
+    """Where lamp edges come from: a recorded timeline, or inputs that have been read meanwhile."""
+
+    def until(self, t_ns: int) -> Iterable[LampEdge]:
+        """The edges not given yet whose time is at most ``t_ns``, in the order of their times."""
+        ...
+
+
+class QueuedLamps:
+    """Edges in the order of their times, put in by a reader (or all at once from a recording) and taken out by time."""
+
+    def __init__(self, edges: Iterable[LampEdge] = ()) -> None:
+        self._edges = deque(edges)
+
+    def put(self, edge: LampEdge) -> None:
+        """Add the next edge; called from the reader's thread."""
+        self._edges.append(edge)
+
+    def until(self, t_ns: int) -> Iterator[LampEdge]:
+        """The edges up to an instant."""
+        while self._edges and self._edges[0].t_ns <= t_ns:
+            yield self._edges.popleft()
+
+
+def judge_stream(
+    stream: Iterable[tuple[Frame, tuple[Detection, ...]]], lamps: LampFeed, approach: Approach
+) -> Iterator[tuple[Frame | None, list[Judged]]]:
+    """The main loop: every frame with the passages that became certain in it; at the end what was left, without one."""
+    end_ns = 0
+    for frame, detections in stream:
+        for edge in lamps.until(frame.t_ns):
+            approach.lamp(edge)
+        yield frame, approach.frame(frame.t_ns, detections)
+        end_ns = frame.t_ns
+    yield None, approach.finish(end_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who signs: the node's name and key, and the hash of the model it judges with."""
+
+    node: str
+    key: SigningKey
+    model_sha256: str
+
+
+class Recorder:
+    """Makes a signed event of every violation and hands it to the outbox; counts every verdict.
+
+    ``append`` is given a function that makes the message for the sequence number it is called with. ``utc`` is asked at
+    each event, since a live clock's mapping drifts; it gives None where UTC is not known.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        identity: Identity,
+        topic: str,
+        append: Callable[[Callable[[int], Message]], Message],
+        utc: Callable[[], UtcMapping | None],
+    ) -> None:
+        self._site = site
+        self._identity = identity
+        self._topic = topic
+        self._append = append
+        self._utc = utc
+        self.verdicts: Counter[Verdict] = Counter()
+
+    def record(self, judged: Judged) -> bytes | None:
+        """Count a passage; give the bytes of its signed event, durable in the outbox already, if it is a violation."""
+        self.verdicts[judged.judgement.verdict] += 1
+        if judged.judgement.verdict is not Verdict.VIOLATION:
+            return None
+        case = self._case(judged)
+        return self._append(lambda sequence: self._message(case, sequence)).payload
+
+    def _message(self, case: event.ViolationCase, sequence: int) -> Message:
+        event_id = event.uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10))
+        document = event.build(case, event_id=event_id, nonce=secrets.token_bytes(16), sequence=sequence)
+        return Message(event_id, self._topic, event.CONTENT_TYPE, event.sign(document, self._identity.key))
+
+    def _case(self, judged: Judged) -> event.ViolationCase:
+        utc = self._utc()
+        clock = event.Clock() if utc is None else event.Clock(utc.utc_zero_ns, utc.bound_ms)
+        origin = event.Origin(self._identity.node, __version__, self._identity.model_sha256)
+        return event.ViolationCase(judged.passage, judged.judgement, judged.lamps, self._site, origin, clock)
