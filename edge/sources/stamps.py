@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # A camera's crystal drifts by up to 100 ppm against ours: 3 ms in this window, far below one frame.
 _DRIFT_WINDOW_NS = 30 * NS_PER_S
+_MOST_STEP_BACK_NS = NS_PER_S
 
 
 def ticks_to_ns(ticks: int, time_base: Fraction) -> int:
@@ -32,23 +33,37 @@ class Stamper:
         self._interval_ns = interval_ns
         self._decode_order = decode_order
         self._last_ns: int | None = None
+        self._shift_ns = 0
         self.gaps = 0
         self.restamped = 0
 
     def stamp(self, pts: int | None, dts: int | None) -> int:
-        """The frame's time; without a usable stamp it follows its predecessor by one nominal interval."""
+        """The frame's time.
+
+        Without a stamp it follows its predecessor by one nominal interval. A stamp that steps back a little is moved
+        just past its predecessor; one that jumps back is taken for a new start, and all that follow are shifted.
+        """
         ticks = dts if self._decode_order or pts is None else pts
-        t_ns = None if ticks is None else ticks_to_ns(ticks, self._time_base)
-        last_ns, step_ns = self._last_ns, self._interval_ns
+        raw_ns = None if ticks is None else ticks_to_ns(ticks, self._time_base)
+        last_ns = self._last_ns
         if last_ns is None:
-            t_ns = t_ns or 0
-        elif t_ns is None or t_ns <= last_ns:
-            self.restamped += t_ns is not None
-            t_ns = last_ns + step_ns
+            t_ns = raw_ns or 0
+        elif raw_ns is None:
+            t_ns = last_ns + self._interval_ns
         else:
-            self.gaps += 2 * (t_ns - last_ns) > 3 * step_ns
+            t_ns = self._risen(raw_ns, last_ns)
+            self.gaps += 2 * (t_ns - last_ns) > 3 * self._interval_ns
         self._last_ns = t_ns
         return t_ns
+
+    def _risen(self, raw_ns: int, last_ns: int) -> int:
+        if raw_ns + self._shift_ns > last_ns:
+            return raw_ns + self._shift_ns
+        self.restamped += 1
+        if last_ns - (raw_ns + self._shift_ns) <= _MOST_STEP_BACK_NS:
+            return last_ns + self._interval_ns // 4
+        self._shift_ns = last_ns + self._interval_ns - raw_ns
+        return last_ns + self._interval_ns
 
 
 class LiveClock:

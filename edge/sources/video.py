@@ -159,19 +159,38 @@ class VideoSource:
     def read(self) -> Iterator[Frame]:
         """Every frame, decoded in the caller's thread."""
         stamper = self._stamper()
-        clock = LiveClock(is_monotonic="v4l2" in self._container.format.name) if self._endless else None
-        for frame in self._decoded():
+        stats = self.stats
+        pictures = self._current() if self._endless else ((frame, None) for frame in self._decoded())
+        clock = LiveClock(is_monotonic="v4l2" in self._container.format.name)
+        for frame, arrival_ns in pictures:
             if (frame.width, frame.height) != self.size_px:
                 raise SourceError(f"{self.name} changes its picture size midway: give a recording of one size")
             t_ns = stamper.stamp(frame.pts, frame.dts)
-            if clock is not None:
-                t_ns = clock.to_monotonic(t_ns, time.monotonic_ns())
-            stats = self.stats
+            if arrival_ns is not None:
+                t_ns = clock.to_monotonic(t_ns, arrival_ns)
             stats.gaps, stats.restamped = stamper.gaps, stamper.restamped
             stats.corrupt_frames += frame.is_corrupt
             stats.decoded += 1
             yield Frame(t_ns, stats.decoded - 1, DecodedPicture(frame, self._scalers))
         self._check_end()
+
+    def _current(self) -> Iterator[tuple[av.VideoFrame, int]]:
+        """A live stream's pictures with the instants they arrived at.
+
+        Opening a stream gathers its first second; those pictures come all at once and would be taken for new ones. So
+        what needed no waiting for is dropped, until one did. Pictures from before the first clock report have no stamp.
+        """
+        current = False
+        last_ns = time.monotonic_ns()
+        for frame in self._decoded():
+            arrival_ns = time.monotonic_ns()
+            current = current or 2 * (arrival_ns - last_ns) > self.interval_ns
+            last_ns = arrival_ns
+            if current and frame.pts is not None:
+                yield frame, arrival_ns
+            else:
+                self.stats.decoded += 1
+                self.stats.dropped += 1
 
     def _stamper(self) -> Stamper:
         packed = self._container.format.name == "avi" and self._stream.codec_context.name == "mpeg4"
