@@ -8,6 +8,7 @@ import os
 import time
 from pathlib import Path
 
+from models.train.export import Thresholds, export
 from models.train.feed import Sources
 from models.train.teacher import label_all
 from models.train.train import train
@@ -19,6 +20,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rendered", type=Path, default=Path("build/render/train"), help="rendered pictures, may grow")
     parser.add_argument("--teacher", type=Path, default=Path("../shared/models/yolox_nano.onnx"))
     parser.add_argument("--work", type=Path, default=Path("build/train"), help="checkpoint and teacher's boxes")
+    parser.add_argument("--out", type=Path, default=Path("models"), help="where stopline-s.onnx and .toml go")
     parser.add_argument("--minutes", type=float, default=110.0, help="time budget of this run")
     parser.add_argument("--until", help="end of the budget as local time HH:MM, instead of --minutes")
     parser.add_argument("--fresh", action="store_true", help="start anew even if there is a checkpoint")
@@ -36,13 +38,15 @@ def _seconds_left(until: str | None, minutes: float) -> float:
 
 
 def main() -> None:
-    """Complete the labels, train."""
+    """Complete the labels, train, export."""
     given = _arguments()
     end_s = time.monotonic() + _seconds_left(given.until, given.minutes)
     os.nice(given.nice)
     cache = given.work / "teacher.jsonl"
     label_all(given.teacher, given.datasets, cache)
-    train(Sources(given.datasets, given.rendered, cache), given.work, end_s, resume=not given.fresh)
+    checkpoint = train(Sources(given.datasets, given.rendered, cache), given.work, end_s, resume=not given.fresh)
+    path = export(checkpoint, given.out, Thresholds())
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 
 main()

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from models.train.boxes import Floats
 from models.train.classes import IGNORED
-from models.train.data import Picture, Sample
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from models.train.boxes import Floats
+    from models.train.data import Picture, Sample
 
 Random = np.random.Generator
 PAD = 114
@@ -64,7 +69,7 @@ def _moved(
     moved = np.stack([rows[:, 0], xs[:, 0], ys[:, 0], xs[:, 1], ys[:, 1]], 1).astype(np.float32)
     hardly = (wide * high < 0.2 * before) | (np.minimum(wide, high) < 4)
     moved[hardly, 0] = IGNORED
-    return moved[(wide > 1) & (high > 1)]
+    return np.asarray(moved[(wide > 1) & (high > 1)], np.float32)
 
 
 def _mosaic(samples: list[Sample], size_px: tuple[int, int], rng: Random) -> Example:
@@ -153,11 +158,17 @@ def degraded(picture: Picture, rng: Random) -> Picture:
     if rng.random() < 0.25:
         picture = _blurred(picture, rng)
     if rng.random() < 0.3:
-        grain = cv2.randn(np.empty(picture.shape, np.int16), 0, rng.uniform(2, 18))
-        picture = np.asarray((picture.astype(np.int16) + grain).clip(0, 255), np.uint8)
+        picture = _grainy(picture, rng.uniform(2, 18))
     if rng.random() < 0.3:
         picture = _compressed(picture, rng)
     return picture
+
+
+def _grainy(picture: Picture, spread: float) -> Picture:
+    """Noise of the given standard deviation, drawn by OpenCV's own generator, which is several times quicker."""
+    grain: NDArray[np.int16] = np.zeros(picture.shape, np.int16)
+    cv2.randn(grain, 0, spread)  # type: ignore[call-overload]
+    return np.asarray((picture.astype(np.int16) + grain).clip(0, 255), np.uint8)
 
 
 def _toned(picture: Picture, rng: Random) -> Picture:

@@ -6,8 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 import numpy as np
@@ -16,6 +15,9 @@ from models.train.boxes import Floats, suppress
 from models.train.classes import COCO, PERSON, VEHICLES
 from models.train.data import Picture
 from models.train.teacher import Found, session, yolox_grid
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LOWEST_SCORE = 0.01
 NMS_IOU = 0.6
@@ -99,7 +101,7 @@ def yolox(path: Path) -> Contestant:
         net_s = time.perf_counter() - before
         scores = rows[:, 5:][:, list(COCO)] * rows[:, 4:5]
         centres, halves = (rows[:, :2] + cells) * strides, np.exp(rows[:, 2:4]) * strides / 2
-        boxes = np.concatenate([centres - halves, centres + halves], 1) / scale
+        boxes = np.asarray(np.concatenate([centres - halves, centres + halves], 1) / scale, np.float32)
         return _seen(began, net_s, _vehicles(boxes, scores.max(1), classes[scores.argmax(1)]))
 
     return look
@@ -120,10 +122,10 @@ def fastestdet(path: Path, side_px: int = 352) -> Contestant:
         side = maps.shape[1]
         y, x = np.mgrid[:side, :side]
         centre = np.stack([x + np.tanh(maps[1]), y + np.tanh(maps[2])], -1).reshape(-1, 2) / side
-        half = 1 / (1 + np.exp(-maps[3:5].reshape(2, -1).T)) / 2
+        half = 1.0 / (1 + np.exp(-maps[3:5].reshape(2, -1).T)) / 2
         scores = (maps[0][None] ** 0.6 * maps[5:][list(COCO)] ** 0.4).reshape(len(COCO), -1)
         whole = np.tile(picture.shape[1::-1], 2).astype(np.float32)
-        boxes = np.concatenate([centre - half, centre + half], 1).astype(np.float32) * whole
-        return _seen(began, net_s, _vehicles(boxes, scores.max(0), classes[scores.argmax(0)]))
+        boxes = np.asarray(np.concatenate([centre - half, centre + half], 1) * whole, np.float32)
+        return _seen(began, net_s, _vehicles(boxes, np.asarray(scores.max(0), np.float32), classes[scores.argmax(0)]))
 
     return look

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 import numpy as np
@@ -21,6 +19,10 @@ from models.train.classes import (
     SOME_VEHICLE,
 )
 from models.train.teacher import cached, natural_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 Picture: TypeAlias = NDArray[np.uint8]
 
@@ -112,7 +114,7 @@ def _apart(boxes: Floats, others: Floats) -> NDArray[np.bool_]:
     same = ious(boxes, others).max(1, initial=0) > 0.35
     part = covered(boxes, others).max(1, initial=0) > 0.7
     around = covered(others, boxes).T.max(1, initial=0) > 0.7
-    return ~(same | part | around)
+    return np.asarray(~(same | part | around), np.bool_)
 
 
 def _with_riders(found: Floats) -> Floats:
@@ -134,7 +136,7 @@ def _with_riders(found: Floats) -> Floats:
 def real_samples(datasets: Path, splits: tuple[str, ...], cache: Path, only: str | None = None) -> list[Sample]:
     """Samples of the given splits, not loaded, with labels completed by the teacher's cached boxes."""
     seen = cached(cache)
-    samples = []
+    samples: list[Sample] = []
     for dataset, classes in DATASETS.items():
         if only not in (None, dataset):
             continue
@@ -142,15 +144,19 @@ def real_samples(datasets: Path, splits: tuple[str, ...], cache: Path, only: str
             for path in sorted((datasets / dataset / split / "images").glob("*.jpg")):
                 human = read_labels(path.parent.parent / "labels" / f"{path.stem}.txt", classes)
                 name = str(path.relative_to(datasets))
-                samples.append(Sample(path, dataset, completed(human, seen.get(name, np.zeros((0, 6), np.float32)))))
+                rows = completed(human, seen.get(name, np.zeros((0, 6), np.float32)))
+                samples.append(Sample(path, dataset, rows))
     return samples
 
 
 def rendered_samples(root: Path, known: set[Path]) -> Iterator[Sample]:
-    """Samples below `root`, not loaded, that are not known yet; a picture without its label file is still being made."""
+    """Samples below `root`, not loaded, that are not known yet.
+
+    A picture without its label file, or that cannot be read, is still being written.
+    """
     for path in sorted(root.rglob("images/*.jpg")):
         labels = path.parent.parent / "labels" / f"{path.stem}.txt"
-        if path not in known and labels.exists():
+        if path not in known and labels.exists() and cv2.haveImageReader(str(path)):
             yield Sample(path, "rendered", read_labels(labels, DATASETS["rendered"]))
 
 
@@ -163,7 +169,7 @@ def thumbnail(picture: Picture) -> Floats:
 def without_copies(samples: list[Sample], held_out: list[Sample], max_difference: float = 2.5) -> list[Sample]:
     """Loaded samples, less those that are (mirrored) near copies of a held-out picture.
 
-    Copies differ by less than `max_difference` grey levels on average: the same or a neighbouring frame of a fixed camera.
+    Copies differ by less than `max_difference` grey levels on average: the same or a neighbouring frame of one camera.
     """
     marks = []
     for other in held_out:
@@ -173,4 +179,9 @@ def without_copies(samples: list[Sample], held_out: list[Sample], max_difference
     if not marks:
         return samples
     table = np.stack(marks)
-    return [s for s in samples if s.bgr is not None and np.abs(table - thumbnail(s.bgr)).mean(1).min() > max_difference]
+    return [s for s in samples if s.bgr is not None and _difference(table, s.bgr) > max_difference]
+
+
+def _difference(table: Floats, picture: Picture) -> float:
+    """Mean difference of a picture's thumbnail to the most similar row of the table, in grey levels."""
+    return float(np.abs(table - thumbnail(picture)).mean(1).min())

@@ -8,20 +8,21 @@ from __future__ import annotations
 import argparse
 import json
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
-from models.train.boxes import Floats
 from models.train.classes import CLASSES, DATASETS
 from models.train.contestants import Contestant, Seen, fastestdet, stopline, yolox
 from models.train.data import Picture, Sample, read_labels, real_samples, rendered_samples
 from models.train.metrics import Judged, average_precision, best_threshold, coco, interval, judge, rates
-from models.train.teacher import Found
+
+if TYPE_CHECKING:
+    from models.train.boxes import Floats
+    from models.train.teacher import Found
 
 NIGHT_BELOW = 70
 """Mean grey level of a picture that counts as taken at night."""
@@ -137,7 +138,10 @@ def _by_height(judged: list[Judged], high: float) -> dict[str, dict[str, float]]
     heights = np.concatenate([j.rows[:, 4] - j.rows[:, 2] for j in judged])
     found = np.concatenate([j.found_at for j in judged])
     bands = ((0, 16), (16, 32), (32, 64), (64, 128), (128, 10_000))
-    inside: Callable[[int, int], Any] = lambda low, top: (heights >= low) & (heights < top)  # noqa: E731
+
+    def inside(low: int, top: int) -> Any:
+        return (heights >= low) & (heights < top)
+
     return {f"{a}-{b}": _share(found[inside(a, b)], high) for a, b in bands if inside(a, b).any()}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,8 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.train.classes import CLASSES
 from models.train.loss import Answers, Cells
@@ -44,6 +43,8 @@ class Decoded(nn.Module):
     gives each side's sum of exp(bin) * index and of exp(bin).
     """
 
+    sums: Tensor
+
     def __init__(self, net: Detector) -> None:
         super().__init__()
         self.net = net
@@ -66,7 +67,7 @@ class Decoded(nn.Module):
         """One map's sums and class logits, `(1, 8 + classes, h, w)`."""
         assert isinstance(head, Head)
         bins = head.box(features).clamp(max=LARGEST_LOGIT)
-        return torch.cat((F.conv2d(bins.exp(), self.sums), head.kind(features)), 1)
+        return torch.cat((functional.conv2d(bins.exp(), self.sums), head.kind(features)), 1)
 
 
 def from_checkpoint(path: Path) -> Detector:
@@ -98,8 +99,10 @@ def write_onnx(net: Detector, path: Path) -> None:
     difference = worst_difference(net, partial)
     if difference > 1e-2:
         partial.unlink()
-        raise SystemExit(f"The exported model answers differently from the trained one (by {difference:.3g}): not written.")
-    os.replace(partial, path)
+        raise SystemExit(
+            f"The exported model answers differently from the trained one ({difference:.3g}): not written."
+        )
+    partial.replace(path)
 
 
 @torch.no_grad()

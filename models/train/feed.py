@@ -6,14 +6,19 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from models.train.augment import example
 from models.train.data import Sample, real_samples, rendered_samples, without_copies
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 EARLY_PX = ((352, 224), (416, 256), (416, 256), (320, 256))
 LATE_PX = ((416, 256), (512, 288), (512, 288), (576, 320), (384, 384))
@@ -77,7 +82,7 @@ class Pool:
             return
         new = list(rendered_samples(self._root, self._known))
         self._known |= {s.path for s in new}
-        self._rendered += [s.loaded() for s in new]
+        self._rendered.extend(s.loaded() for s in new)
         self._looked_s = time.monotonic()
         if new:
             print(f"{len(self._rendered)} rendered pictures", flush=True)
@@ -94,7 +99,8 @@ class Feed:
 
     def __init__(self, pool: Pool, batch: int, seed: int, threads: int = 1) -> None:
         self._pool, self._batch = pool, batch
-        self.mosaic, self.sizes_px = 0.5, EARLY_PX
+        self.mosaic = 0.5
+        self.sizes_px: Sequence[tuple[int, int]] = EARLY_PX
         self._queue: queue.Queue[Batch] = queue.Queue(6)
         self._stop = threading.Event()
         self._threads = [
@@ -115,6 +121,7 @@ class Feed:
             thread.join(timeout=10)
 
     def _work(self, rng: np.random.Generator) -> None:
+        cv2.setRNGSeed(int(rng.integers(2**31)))
         while not self._stop.is_set():
             made = self._make(rng)
             while not self._stop.is_set():
@@ -125,7 +132,7 @@ class Feed:
                     continue
 
     def _make(self, rng: np.random.Generator) -> Batch:
-        size = self.sizes_px[rng.integers(0, len(self.sizes_px))]
+        size = self.sizes_px[int(rng.integers(0, len(self.sizes_px)))]
         pictures, labels = [], []
         for _ in range(self._batch):
             mosaic = bool(rng.random() < self.mosaic)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from models.train.classes import IGNORED, SOME_VEHICLE, VEHICLES
 from models.train.net import BINS, STRIDES, boxes_from, cell_centres, distances
@@ -161,7 +161,8 @@ def costs(maps: tuple[Tensor, ...], labels: list[Tensor], cells: Cells) -> Costs
     if not len(picture):
         nothing = answers.bins.sum() * 0
         return Costs(kind, nothing, nothing)
-    want = torch.cat([rows[rows[:, 0] != IGNORED][t.matched[t.matched >= 0], 1:] for rows, t in zip(labels, targets, strict=True)])
+    objects = [rows[rows[:, 0] != IGNORED, 1:] for rows in labels]
+    want = torch.cat([boxes[t.matched[t.matched >= 0]] for boxes, t in zip(objects, targets, strict=True)])
     weight = scores[picture, cell].sum(-1)
     box = ((1 - paired_giou(answers.boxes_px[picture, cell], want)) * weight).sum() / share
     bins = (_bins_cost(answers.bins[picture, cell], want, cells, cell) * weight).sum() / share
@@ -172,7 +173,7 @@ def _kind_cost(logits: Tensor, scores: Tensor, left_out: Tensor) -> Tensor:
     """Varifocal loss (Zhang et al., 2021): answers count fully, empty cells by how wrong they are."""
     weight = torch.where(scores > 0, scores, 0.75 * logits.detach().sigmoid() ** 2)
     weight = weight * ~left_out[..., None]
-    return (F.binary_cross_entropy_with_logits(logits, scores, reduction="none") * weight).sum()
+    return (functional.binary_cross_entropy_with_logits(logits, scores, reduction="none") * weight).sum()
 
 
 def _bins_cost(bins: Tensor, want: Tensor, cells: Cells, cell: Tensor) -> Tensor:

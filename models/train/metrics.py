@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models.train.boxes import Floats, covered, ious
 from models.train.classes import IGNORED, PERSON
-from models.train.teacher import Found
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from models.train.teacher import Found
 
 RECALL_POINTS = np.linspace(0, 1, 101)
 RESAMPLES = 400
@@ -33,7 +37,7 @@ class Judged:
 
 def vehicles_of(rows: Floats) -> Floats:
     """Rows of vehicles and ignored regions, without persons."""
-    return rows[rows[:, 0] != PERSON]
+    return np.asarray(rows[rows[:, 0] != PERSON], np.float32)
 
 
 def judge(found: Found, rows: Floats, min_iou: float = 0.5) -> Judged:
@@ -97,9 +101,10 @@ def best_threshold(judged: list[Judged]) -> float:
 
 def coco(founds: list[Found], labels: list[Floats], sizes_px: list[tuple[int, int]]) -> dict[str, float]:
     """AP50, AP50-95 and AP50-95 by size of the one class 'vehicle', by faster-coco-eval."""
-    from faster_coco_eval import COCO, COCOeval_faster
+    from faster_coco_eval import COCO, COCOeval_faster  # type: ignore[import-untyped]
 
-    truth, said = [], []
+    truth: list[dict[str, Any]] = []
+    said: list[dict[str, Any]] = []
     for i, (found, rows) in enumerate(zip(founds, labels, strict=True)):
         for row in vehicles_of(rows):
             box = _corner_and_size(row[1:])

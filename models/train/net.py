@@ -1,4 +1,4 @@
-"""The network: a plain 3×3 CSP backbone with ReLU, a PAN neck and decoupled heads, anchor-free.
+"""The network: a plain 3x3 CSP backbone with ReLU, a PAN neck and decoupled heads, anchor-free.
 
 Plain convolutions run well on ONNX Runtime's CPU kernels, depthwise ones badly; the first layer goes straight to a
 quarter of the resolution because the work at half resolution is bound by memory, not by arithmetic.
@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.train.classes import CLASSES
 
@@ -42,7 +42,7 @@ class Conv(nn.Sequential):
 
 
 class Residual(nn.Module):
-    """Two 3×3 convolutions around a shortcut."""
+    """Two 3x3 convolutions around a shortcut."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(b, c, h, w)` in and out."""
-        return x + self.body(x)
+        return x + self.body(x)  # type: ignore[no-any-return]
 
 
 class Csp(nn.Module):
@@ -65,7 +65,7 @@ class Csp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`(b, inputs, h, w)` → `(b, outputs, h, w)`."""
-        return self.join(torch.cat((self.past(x), self.through(x)), 1))
+        return self.join(torch.cat((self.past(x), self.through(x)), 1))  # type: ignore[no-any-return]
 
 
 class Context(nn.Module):
@@ -82,7 +82,7 @@ class Context(nn.Module):
         views = [self.reduce(x)]
         for _ in range(3):
             views.append(self.pool(views[-1]))
-        return self.join(torch.cat(views, 1))
+        return self.join(torch.cat(views, 1))  # type: ignore[no-any-return]
 
 
 class Backbone(nn.Module):
@@ -90,7 +90,7 @@ class Backbone(nn.Module):
 
     def __init__(self, widths: Widths) -> None:
         super().__init__()
-        # A 6×6 kernel with stride 4 sees each pixel at least twice and leaves no half-resolution activation.
+        # A 6x6 kernel with stride 4 sees each pixel at least twice and leaves no half-resolution activation.
         self.stem = nn.Sequential(
             nn.Conv2d(3, widths.stem, 6, 4, 1, bias=False),
             nn.BatchNorm2d(widths.stem),
@@ -132,7 +132,7 @@ class Neck(nn.Module):
 
 
 def _double(x: Tensor) -> Tensor:
-    return F.interpolate(x, scale_factor=2.0, mode="nearest")
+    return functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 class Head(nn.Module):
@@ -182,7 +182,7 @@ class Detector(nn.Module):
         return fine, middle, coarse
 
 
-def cell_centres(height: int | Tensor, width: int | Tensor, stride: int) -> Tensor:
+def cell_centres(height: int, width: int, stride: int) -> Tensor:
     """Centres `(h * w, 2)` x, y in pixels of a map's cells, row by row."""
     y = (torch.arange(height) + 0.5)[:, None] * stride
     x = (torch.arange(width) + 0.5)[None] * stride

@@ -1,16 +1,15 @@
 """Boxes that a larger public detector finds, at high resolution, to complete human labels.
 
-The teacher is YOLOX-nano (input 416×416, BGR 0-255, padded with 114). Every picture is looked at whole and in four
+The teacher is YOLOX-nano (input 416x416, BGR 0-255, padded with 114). Every picture is looked at whole and in four
 overlapping tiles, each plain and mirrored; boxes cut by an inner tile edge are dropped and the rest is fused.
 """
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -18,6 +17,9 @@ import onnxruntime as ort
 
 from models.train.boxes import Floats, ious
 from models.train.classes import COCO, NATURAL_ASPECT, PERSON
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 SIDE_PX = 416
 TILE_SHARE = 0.6
@@ -184,9 +186,3 @@ def cached(cache: Path) -> dict[str, Floats]:
     """File → rows of class, score, x1, y1, x2, y2 in 0-1, as `label_all` wrote them."""
     read = map(json.loads, _lines(cache))
     return {r["file"]: np.array(r["rows"], np.float32).reshape(-1, 6) for r in read}
-
-
-if __name__ == "__main__":
-    os.nice(10)
-    shared = Path("../shared")
-    label_all(shared / "models/yolox_nano.onnx", shared / "datasets", Path("build/train/teacher.jsonl"))

@@ -8,7 +8,7 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import torch
@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from models.train.feed import EARLY_PX, LATE_PX, Batch, Feed, Pool, Sources
 from models.train.loss import Cells, Costs, costs
 from models.train.net import Detector
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SEED = 20240607
 BATCH = 16
@@ -45,7 +48,7 @@ class State:
 
     def save(self, path: Path) -> None:
         """Write whole or not at all."""
-        parts = {"net": self.net, "average": self.average, "optimiser": self.optimiser}
+        parts: dict[str, Any] = {"net": self.net, "average": self.average, "optimiser": self.optimiser}
         content = {name: part.state_dict() for name, part in parts.items()}
         partial = path.with_suffix(".part")
         torch.save({**content, "step": self.step, "spent_s": self.spent_s}, partial)
@@ -127,7 +130,7 @@ class Crew:
 
     def _work(self) -> None:
         torch.set_num_threads(1)
-        torch.set_flush_denormal(True)  # noqa: FBT003
+        torch.set_flush_denormal(True)
         mine = copy.deepcopy(self._state.net)
         try:
             while (progress := self._clock.progress()) < 1:
@@ -162,8 +165,8 @@ def apply(state: State, worker: nn.Module, progress: float) -> None:
         group["lr"] = rate(progress, state.step)
     for ours, theirs in zip(state.net.parameters(), worker.parameters(), strict=True):
         ours.grad = theirs.grad
-    for ours, theirs in zip(state.net.buffers(), worker.buffers(), strict=True):
-        ours.copy_(theirs)
+    for kept, new in zip(state.net.buffers(), worker.buffers(), strict=True):
+        kept.copy_(new)
     state.optimiser.step()
     average_in(state.average, state.net, state.step)
     state.step += 1
