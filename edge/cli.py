@@ -83,7 +83,13 @@ def replay(
     verdicts = {verdict.value: number for verdict, number in sorted(report.verdicts.items())}
     if as_json:
         _print_json(
-            {"frames": report.frames, "verdicts": verdicts, "waiting": report.waiting, "notes": list(report.notes)}
+            {
+                "frames": report.frames,
+                "verdicts": verdicts,
+                "waiting": report.waiting,
+                "problem": report.problem,
+                "notes": list(report.notes),
+            }
         )
         return
     console = Console(highlight=False)
@@ -95,8 +101,27 @@ def replay(
         console.print(f"The recording had {note}.")
     console.print(f"Results in {out}/passages.csv and {out}/events.jsonl.", soft_wrap=True)
     if report.waiting:
-        why = "the broker did not take them yet" if report.broker else "no broker was named"
-        console.print(f"{report.waiting} events wait in {out}/outbox.sqlite: {why}.", soft_wrap=True)
+        console.print(f"{report.waiting} events wait in {out}/outbox.sqlite: {report.problem}.", soft_wrap=True)
+
+
+@app.command()
+def run(
+    source: Annotated[str, typer.Argument(help="The camera: rtsp://…, /dev/video0, udp://…")],
+    site: SiteFile,
+    node: Annotated[Path, typer.Option("--node", help="The node file: identity, key, broker.")],
+    model: ModelFile = None,
+    signal: Annotated[
+        Path | None, typer.Option("--signal", help="A recorded timeline in place of the pins, from the first frame on.")
+    ] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of the detector.")] = 1,
+) -> None:
+    """Watch a junction live, until SIGTERM or Ctrl-C."""
+    from edge.commands.run import RunRequest
+    from edge.commands.run import run as run_node
+
+    report = run_node(RunRequest(source, site, node, model, signal, threads))
+    passages = ", ".join(f"{number} {verdict}" for verdict, number in sorted(report.verdicts.items())) or "none"
+    print(f"{report.frames} frames judged, {report.dropped} dropped; passages: {passages}")  # noqa: T201
 
 
 @app.command()
@@ -166,3 +191,32 @@ def keys_show(
     key = load_signing_key(file)
     print(key.public.pem.decode(), end="")  # noqa: T201
     print(f"key id {key.kid}", file=sys.stderr)  # noqa: T201
+
+
+OutboxFile = Annotated[Path, typer.Argument(help="An outbox.sqlite of a node or a replay.")]
+
+
+@outbox_app.command("list")
+def outbox_list(file: OutboxFile, as_json: AsJson = False) -> None:
+    """List what waits for the broker, the oldest first."""
+    from edge.commands.queue import list_outbox
+
+    counts, rows = list_outbox(file)
+    if as_json:
+        _print_json({**counts, "messages": rows})
+        return
+    console = Console(highlight=False)
+    table = Table("id", "kind", "topic", "bytes", "state", "reason")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    if rows:
+        console.print(table)
+    console.print("{pending} wait, {refused} were refused, {delivered} have been delivered.".format_map(counts))
+
+
+@outbox_app.command("retry")
+def outbox_retry(file: OutboxFile) -> None:
+    """Let what the broker refused wait to be sent again."""
+    from edge.commands.queue import retry_refused
+
+    print(f"{retry_refused(file)} messages wait to be sent again")  # noqa: T201

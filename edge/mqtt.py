@@ -10,6 +10,7 @@ import socket
 import ssl
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -18,14 +19,13 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.errors import BrokerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from paho.mqtt.reasoncodes import ReasonCode
 
     from edge.config import Broker
 
@@ -197,7 +197,10 @@ class Connection:
 
     def pump(self, timeout_s: float) -> None:
         """Send and receive for at most ``timeout_s``, less where something came."""
-        code = self._client.loop(timeout_s)
+        try:
+            code = self._client.loop(timeout_s)
+        except Exception as error:
+            raise BrokerError(self._why(f"the broker sends what MQTT does not know ({error!r})")) from error
         if self._lost is not None or code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise BrokerError(self._why("the broker connection was lost"))
 
@@ -209,10 +212,11 @@ class Connection:
         """The messages received since the last call."""
         return _drained(self._received)
 
-    def close(self) -> None:
-        """Say goodbye, so that the broker sends no last will; what is not answered yet is left."""
-        if self._client.is_connected():
-            self._client.disconnect()
+    def close(self, *, with_will: bool = False) -> None:
+        """Say goodbye and close the socket; the broker sends the last will only ``with_will``."""
+        reason = ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message" if with_will else "Success")
+        with suppress(OSError, ValueError):
+            self._client.disconnect(reason)
 
     def _new_client(self, client_id: str, will: Publication | None) -> paho.Client:
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id, protocol=paho.MQTTv5, reconnect_on_failure=False)

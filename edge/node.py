@@ -9,17 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from edge import __version__, event
-from edge.outbox import Message
-from edge.records import Verdict
+from edge.outbox import Message, Outbox
+from edge.records import NS_PER_S, Phase, Verdict
+from edge.uplink import Birth, Health, Signal, Uplink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from edge.approach import Approach, Judged
     from edge.clock import UtcMapping
-    from edge.config import Site
+    from edge.config import Broker, Site
     from edge.keys import SigningKey
-    from edge.records import Detection, Frame, LampEdge
+    from edge.records import Detection, Frame, LampEdge, PhaseInterval
+
+HEALTH_EVERY_S = 10.0
 
 
 class LampFeed(Protocol):
@@ -59,6 +62,45 @@ def judge_stream(
     yield None, approach.finish(end_ns)
 
 
+class Telemetry:
+    """Tells the broker what the signal groups show and what the node has counted. Without an uplink it does nothing."""
+
+    def __init__(
+        self, uplink: Uplink | None, approach: Approach, recorder: Recorder, dropped: Callable[[], int]
+    ) -> None:
+        self._uplink = uplink
+        self._approach = approach
+        self._recorder = recorder
+        self._dropped = dropped
+        self._frames = 0
+        self._shown: dict[str, PhaseInterval] = {}
+        self._start_s = time.monotonic()
+        self._health_due_s = self._start_s + HEALTH_EVERY_S
+
+    def frame(self) -> None:
+        """One more frame has been judged."""
+        self._frames += 1
+        if self._uplink is None:
+            return
+        for group, phases in self._approach.phases.items():
+            shown = phases.current
+            if shown != self._shown.get(group) and shown.phase is not Phase.UNKNOWN:
+                self._uplink.send_signal(Signal(group, shown.phase, shown.start_ns / NS_PER_S, shown.fault))
+            self._shown[group] = shown
+        if time.monotonic() >= self._health_due_s:
+            self.health()
+
+    def health(self) -> None:
+        """Publish the counters now."""
+        if self._uplink is None:
+            return
+        now_s = time.monotonic()
+        self._health_due_s = now_s + HEALTH_EVERY_S
+        passages = {verdict.value: number for verdict, number in sorted(self._recorder.verdicts.items())}
+        uptime_s = round(now_s - self._start_s, 3)
+        self._uplink.send_health(Health(uptime_s, self._frames, self._dropped(), passages))
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who signs: the node's name and key, and the hash of the model it judges with."""
@@ -66,6 +108,16 @@ class Identity:
     node: str
     key: SigningKey
     model_sha256: str
+
+
+def start_uplink(broker: Broker | None, site: Site, identity: Identity, outbox: Outbox) -> Uplink | None:
+    """Begin to send what the outbox holds; None where no broker is named and events stay there."""
+    if broker is None:
+        return None
+    birth = Birth(__version__, identity.model_sha256, site.sha256, identity.key.kid)
+    uplink = Uplink(broker, site.site.id, identity.node, outbox, birth)
+    uplink.start()
+    return uplink
 
 
 class Recorder:

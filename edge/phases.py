@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from edge.records import Fault, Lamp, LampEdge, Phase, PhaseInterval
@@ -26,6 +27,7 @@ _NEXT = {
     Phase.RED: (Phase.RED_AMBER, Phase.GREEN),
     Phase.RED_AMBER: (Phase.GREEN,),
 }
+_SHOWN_ALONE = (Phase.RED, Phase.AMBER, Phase.GREEN)
 _ASPECTS = {
     (True, False, False): Phase.RED,
     (False, True, False): Phase.AMBER,
@@ -102,22 +104,28 @@ class SignalPhases:
     """The phase history of one signal group.
 
     With ``trust_start`` the state in which a recording begins is believed as stated; otherwise (a live node that has
-    just started) it stays ``UNKNOWN`` until the first change of phase has been seen.
+    just started) it stays ``UNKNOWN`` until a phase other than red has been seen to begin.
     """
 
     def __init__(self, times: PhaseTimes, *, trust_start: bool) -> None:
         self._times = times
         self._trust_start = trust_start
-        self._filters = {lamp: LampFilter(times) for lamp in Lamp}
-        self._lit: dict[Lamp, bool] = {}
-        self._waiting: list[tuple[int, Lamp, bool]] = []
-        self._pending: tuple[int, Phase | Fault] | None = None
         self._now_ns = BEGINNING_NS
         self._settled_ns = BEGINNING_NS
+        self.late_edges = 0
         self.intervals: deque[PhaseInterval] = deque(
             [PhaseInterval(Phase.UNKNOWN, BEGINNING_NS, None, onset_seen=False)], maxlen=_KEPT_INTERVALS
         )
         self.edges: deque[LampEdge] = deque(maxlen=_KEPT_EDGES)
+        self._forget_lamps()
+
+    def _forget_lamps(self) -> None:
+        self._filters = {lamp: LampFilter(self._times) for lamp in Lamp}
+        self._lit: dict[Lamp, bool] = {}
+        self._waiting: list[tuple[int, Lamp, bool]] = []
+        # The aspect last shown for good, whether or not the phase follows it, and one that may be but an overlap.
+        self._shown: Phase | Fault | None = None
+        self._pending: tuple[int, Phase | Fault] | None = None
 
     @property
     def settled_ns(self) -> int:
@@ -130,7 +138,14 @@ class SignalPhases:
         return self.intervals[-1]
 
     def feed(self, edge: LampEdge) -> None:
-        """Take the next raw edge of this group; edges come in the order of their times."""
+        """Take the next raw edge of this group; edges come in the order of their times.
+
+        One that comes so late that the history is final beyond it shows that the input cannot be relied on.
+        """
+        if edge.t_ns <= self._settled_ns:
+            self.late_edges += 1
+            self.lost(self._now_ns)
+            return
         self.advance(edge.t_ns)
         self.edges.append(edge)
         self._take(edge.lamp, self._filters[edge.lamp].feed(edge.t_ns, lit=edge.lit))
@@ -143,11 +158,15 @@ class SignalPhases:
         self._combine(self._now_ns - self._times.filter_ns - 1)
 
     def lost(self, t_ns: int) -> None:
-        """The lamp input has failed: a fault from now until a green is seen to begin."""
+        """The lamp input has failed: a fault from the last settled instant until a green is seen to begin.
+
+        The lamps are forgotten, so that the state in which the input returns is not taken for a beginning.
+        """
         self.advance(t_ns)
-        self._combine(t_ns)
-        self._pending = None
-        self._begin_fault(t_ns, Fault.LOST_INPUT)
+        self._forget_lamps()
+        if self.current.fault is not Fault.LOST_INPUT:
+            self._begin_fault(self._settled_ns + 1, Fault.LOST_INPUT)
+        self._settled_ns = max(self._settled_ns, t_ns - 1)
 
     def at(self, t_ns: int) -> PhaseInterval:
         """What the group showed at an instant; ``UNKNOWN`` where that is not settled or no longer kept."""
@@ -175,17 +194,24 @@ class SignalPhases:
         """Turn the lamp changes up to the horizon, all of them certain now, into phases."""
         if horizon_ns <= self._settled_ns:
             return
-        due = sorted(change for change in self._waiting if change[0] <= horizon_ns)
+        # A stable sort: the changes of one lamp at one instant keep their order.
+        due = sorted((change for change in self._waiting if change[0] <= horizon_ns), key=itemgetter(0))
         self._waiting = [change for change in self._waiting if change[0] > horizon_ns]
         for index, (t_ns, lamp, lit) in enumerate(due):
-            self._resolve_pending(t_ns)
-            self._check_stuck(t_ns)
+            self._pass_time(t_ns)
             self._lit[lamp] = lit
             if index + 1 == len(due) or due[index + 1][0] != t_ns:
                 self._show(t_ns)
-        self._resolve_pending(horizon_ns)
-        self._check_stuck(horizon_ns)
+        self._pass_time(horizon_ns)
         self._settled_ns = self._pending[0] - 1 if self._pending else horizon_ns
+
+    def _pass_time(self, now_ns: int) -> None:
+        """What changes by the mere passing of time: an overlap that lasts, a phase that never ends."""
+        if self._pending is not None and now_ns - self._pending[0] > self._times.transition_ns:
+            start_ns, aspect = self._pending
+            self._pending = None
+            self._accept(aspect, start_ns)
+        self._check_stuck(self._pending[0] if self._pending else now_ns)
 
     def _show(self, t_ns: int) -> None:
         """The lamps changed at ``t_ns``: begin a phase, or wait to see whether this is but an overlap."""
@@ -193,51 +219,49 @@ class SignalPhases:
             return
         lit = (self._lit[Lamp.RED], self._lit[Lamp.AMBER], self._lit[Lamp.GREEN])
         aspect = _ASPECTS.get(lit, Fault.CONFLICT if any(lit) else Fault.DARK)
-        # An overlap counts from when the lamps left the last pure aspect, whichever wrong aspects it runs through.
-        pure_end_ns = self._pending[0] if self._pending else t_ns
-        if aspect in (Phase.RED, Phase.AMBER, Phase.GREEN):
-            self._pending = None
-            self._begin(Phase(aspect), t_ns, pure_end_ns)
-        else:
-            self._pending = (pure_end_ns, aspect)
-
-    def _resolve_pending(self, now_ns: int) -> None:
-        """An overlap that outlasts the tolerated transition is a phase (red and amber) or a fault of its own."""
-        if self._pending is None or now_ns - self._pending[0] <= self._times.transition_ns:
-            return
-        start_ns, aspect = self._pending
+        # An overlap counts from when the lamps left the last lasting aspect, whichever wrong aspects it runs through.
+        left_ns = self._pending[0] if self._pending else t_ns
         self._pending = None
-        if isinstance(aspect, Phase):
-            self._begin(aspect, start_ns, start_ns)
-        elif self.current.phase is not Phase.FAULT:
-            self._begin_fault(start_ns, aspect)
-
-    def _begin(self, phase: Phase, t_ns: int, pure_end_ns: int) -> None:
-        current = self.current
-        if phase is current.phase:
+        if aspect is self._shown:
             return
-        if current.phase is Phase.FAULT:
-            if phase is Phase.GREEN:  # only a green that is seen to begin ends a fault
-                self._push(PhaseInterval(phase, t_ns, None, onset_seen=True))
-        elif current.phase is Phase.UNKNOWN:
-            self._begin_from_unknown(phase, t_ns)
-        elif phase not in _NEXT[current.phase]:
-            self._begin_fault(t_ns, Fault.ORDER)
-        elif phase is Phase.RED:
-            self._begin_red(t_ns, current, pure_end_ns)
+        if aspect in _SHOWN_ALONE and self._follows(aspect):
+            self._begin(Phase(aspect), t_ns, left_ns)
         else:
-            self._push(PhaseInterval(phase, t_ns, None, onset_seen=True))
+            self._pending = (left_ns, aspect)
 
-    def _begin_from_unknown(self, phase: Phase, t_ns: int) -> None:
-        started = self.current.start_ns > BEGINNING_NS
-        if self._trust_start or (started and phase is not Phase.RED):
-            self._push(PhaseInterval(phase, t_ns, None, onset_seen=started))
-        elif not started:
-            self._push(PhaseInterval(Phase.UNKNOWN, t_ns, None, onset_seen=False))
+    def _follows(self, aspect: Phase | Fault) -> bool:
+        """Whether an aspect may come after the one shown; after none, or in a fault, any may."""
+        if self.current.phase is Phase.FAULT or not isinstance(self._shown, Phase):
+            return isinstance(aspect, Phase)
+        return aspect in _NEXT[self._shown]
 
-    def _begin_red(self, t_ns: int, amber: PhaseInterval, pure_end_ns: int) -> None:
+    def _accept(self, aspect: Phase | Fault, start_ns: int) -> None:
+        """An aspect that outlasts the tolerated transition is a phase (red and amber) or a fault of its own."""
+        if isinstance(aspect, Phase) and self._follows(aspect):
+            self._begin(aspect, start_ns, start_ns)
+            return
+        self._shown = aspect
+        if self.current.phase is not Phase.FAULT:
+            self._begin_fault(start_ns, aspect if isinstance(aspect, Fault) else Fault.ORDER)
+
+    def _begin(self, phase: Phase, t_ns: int, left_ns: int) -> None:
+        """A phase that may follow begins at ``t_ns``; the one before was last shown alone at ``left_ns``."""
+        first, self._shown = self._shown is None, phase
+        current = self.current
+        if current.phase is Phase.FAULT:
+            begins = phase is Phase.GREEN and not first  # only a green that is seen to begin ends a fault
+        elif current.phase is Phase.UNKNOWN:
+            begins = self._trust_start or not (first or phase is Phase.RED)
+        else:
+            begins = True
+        if begins and current.phase is Phase.AMBER:
+            self._begin_red(t_ns, current, left_ns)
+        elif begins:
+            self._push(PhaseInterval(phase, t_ns, None, onset_seen=not first))
+
+    def _begin_red(self, t_ns: int, amber: PhaseInterval, left_ns: int) -> None:
         """Red after amber: the amber is measured from its onset to where it was last shown alone."""
-        amber_ns = pure_end_ns - amber.start_ns if amber.onset_seen else None
+        amber_ns = left_ns - amber.start_ns if amber.onset_seen else None
         minimum_ns = self._times.min_amber_ns
         short = amber_ns is not None and minimum_ns is not None and amber_ns < minimum_ns
         fault = Fault.SHORT_AMBER if short else None
@@ -251,7 +275,7 @@ class SignalPhases:
         if current.phase in (Phase.FAULT, Phase.UNKNOWN):
             return
         stuck_ns = current.start_ns + self._times.max_phase_ns
-        if now_ns > stuck_ns:
+        if now_ns >= stuck_ns:
             self._begin_fault(stuck_ns, Fault.STUCK)
 
     def _push(self, interval: PhaseInterval) -> None:

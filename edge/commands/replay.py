@@ -9,24 +9,20 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from edge.approach import Approach
 from edge.clock import stated_start
-from edge.commands.delivery import deliver_from
+from edge.commands.chain import DEFAULT_PREFIX, approach_for, detector_for, wiring
 from edge.commands.progress import replay_progress
 from edge.config import Broker, load_node, load_site
-from edge.detector import Detector, load_model
-from edge.embedded import embedded_model
 from edge.errors import ConfigError
 from edge.keys import create_key, load_signing_key
 from edge.mqtt import Topics
-from edge.node import Identity, QueuedLamps, Recorder, judge_stream
+from edge.node import Identity, QueuedLamps, Recorder, Telemetry, judge_stream, start_uplink
 from edge.outbox import Message, Outbox
 from edge.pipeline import detect_stream
 from edge.results import ResultFolder
-from edge.sources.gpio import LampPins, play_through_pins
+from edge.sources.gpio import play_through_pins
 from edge.sources.timeline import read_timeline
 from edge.sources.video import open_video
-from edge.tracker import TrackerSettings
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -37,16 +33,18 @@ if TYPE_CHECKING:
 
     from edge.clock import UtcMapping
     from edge.config import Site
+    from edge.detector import Detector
     from edge.keys import SigningKey
     from edge.records import LampEdge, Verdict
     from edge.sources.video import VideoSource
+    from edge.uplink import Uplink
 
 PUBLIC_KEY = "node.pub.pem"
 
 _NODE_ID = "replay"
-_PREFIX = "stopline"
 _ASPECT_TOLERANCE = 0.02
 _DRAIN_S = 30.0
+_CONNECT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +65,12 @@ class ReplayRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """What came of a replay; ``waiting`` events are still in the outbox."""
+    """What came of a replay; ``waiting`` events are still in the outbox, for the reason in ``problem``."""
 
     frames: int
     verdicts: Counter[Verdict]
     waiting: int
-    broker: bool
+    problem: str
     notes: tuple[str, ...]
 
 
@@ -92,7 +90,7 @@ class _Inputs:
     @property
     def prefix(self) -> str:
         """The first level of every topic."""
-        return self.broker.prefix if self.broker else _PREFIX
+        return self.broker.prefix if self.broker else DEFAULT_PREFIX
 
 
 def replay(request: ReplayRequest, console: Console) -> ReplayReport:
@@ -106,25 +104,39 @@ def replay(request: ReplayRequest, console: Console) -> ReplayReport:
         identity = Identity(inputs.node_id, key, inputs.detector.model.sha256)
         topics = Topics(inputs.prefix, inputs.site.site.id, inputs.node_id)
         recorder = Recorder(inputs.site, identity, topics.violation, _numbered_afresh(outbox), lambda: inputs.utc)
-        delivery = stack.enter_context(deliver_from(outbox, inputs.broker, topics, identity, inputs.site))
-        frames = _judge(inputs, recorder, results, console)
-        waiting = delivery.drain(_DRAIN_S)
+        uplink = start_uplink(inputs.broker, inputs.site, identity, outbox)
+        if uplink is not None:
+            stack.callback(uplink.close, 0.0)
+        _judge(inputs, recorder, results, uplink, console)
+        problem = _drain(uplink)
+        waiting = outbox.counts()
     (request.out / PUBLIC_KEY).write_bytes(key.public.pem)
-    return ReplayReport(frames, recorder.verdicts, waiting, inputs.broker is not None, _notes(video))
+    left = waiting.pending + waiting.refused
+    return ReplayReport(video.stats.decoded, recorder.verdicts, left, problem, _notes(video))
 
 
-def _judge(inputs: _Inputs, recorder: Recorder, results: ResultFolder, console: Console) -> int:
-    """Every frame of the recording through the chain; gives their number."""
-    video, thresholds = inputs.video, inputs.detector.model.thresholds
-    approach = Approach(inputs.site, TrackerSettings(high=thresholds.high, low=thresholds.low), trust_start=True)
+def _judge(inputs: _Inputs, recorder: Recorder, results: ResultFolder, uplink: Uplink | None, console: Console) -> None:
+    """Every frame of the recording through the chain."""
+    video = inputs.video
+    approach = approach_for(inputs.site, inputs.detector, trust_start=True)
+    telemetry = Telemetry(uplink, approach, recorder, dropped=lambda: 0)
     stream = detect_stream(video, inputs.detector)
     with replay_progress(console, video.name, video.frame_count) as advance:
         for frame, judged in judge_stream(stream, QueuedLamps(inputs.lamps), approach):
             for passage in judged:
                 results.record(passage, recorder.record(passage))
             if frame is not None:
+                telemetry.frame()
                 advance()
-    return video.stats.decoded
+    telemetry.health()
+
+
+def _drain(uplink: Uplink | None) -> str:
+    """Let the uplink send what is left; says why events may still wait."""
+    if uplink is None:
+        return "no broker was named"
+    left = uplink.close(_DRAIN_S if uplink.state.connections else _CONNECT_S)
+    return uplink.state.problem or "the broker did not take them in time" if left else ""
 
 
 def _read_inputs(request: ReplayRequest) -> _Inputs:
@@ -136,13 +148,12 @@ def _read_inputs(request: ReplayRequest) -> _Inputs:
     if request.broker:
         broker = _broker(request.broker, broker)
     utc = stated_start(request.start) if request.start else None
-    model = load_model(request.model or embedded_model())
-    detector = Detector(model, site.camera.size_px, site.detector.region_px, threads=request.threads)
+    detector = detector_for(site, request.model, request.threads)
     video = open_video(request.video, live=False)
     _check_aspect(site, video)
     node_id, key_file = (node.node.id, node.node.key) if node else (_NODE_ID, request.out / "node.key")
     if request.via_gpio:
-        lamps = play_through_pins(lamps, _wiring(site))
+        lamps = play_through_pins(lamps, wiring(site))
     return _Inputs(site, lamps, video, detector, node_id, key_file, broker, utc)
 
 
@@ -155,15 +166,6 @@ def _check_groups(site: Site, lamps: tuple[LampEdge, ...], file: Path) -> None:
     for lane in site.lanes:
         if lane.signal_group not in played:
             raise ConfigError(f'{file} has no row of the signal group "{lane.signal_group}" that lane {lane.id} needs')
-
-
-def _wiring(site: Site) -> list[LampPins]:
-    """The inputs that the site file names; other groups get pins of their own."""
-    return [
-        LampPins(group.id, group.pins.red, group.pins.amber, group.pins.green, active_low=group.active_low)
-        for group in site.signal_groups
-        if group.pins is not None
-    ]
 
 
 def _check_aspect(site: Site, video: VideoSource) -> None:

@@ -1,0 +1,39 @@
+"""The parts of the chain that ``replay`` and ``run`` set up alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge.approach import Approach
+from edge.detector import Detector, load_model
+from edge.embedded import embedded_model
+from edge.sources.gpio import LampPins
+from edge.tracker import TrackerSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge.config import Site
+
+DEFAULT_PREFIX = "stopline"
+
+
+def detector_for(site: Site, model_file: Path | None, threads: int) -> Detector:
+    """The named detector, or the embedded one, on the site's region. Raises ModelError."""
+    model = load_model(model_file or embedded_model())
+    return Detector(model, site.camera.size_px, site.detector.region_px, threads=threads)
+
+
+def approach_for(site: Site, detector: Detector, *, trust_start: bool) -> Approach:
+    """The site's approach, judged with the scores that the detector's model file names."""
+    thresholds = detector.model.thresholds
+    return Approach(site, TrackerSettings(high=thresholds.high, low=thresholds.low), trust_start=trust_start)
+
+
+def wiring(site: Site) -> list[LampPins]:
+    """The lamp inputs that the site file names."""
+    return [
+        LampPins(group.id, group.pins.red, group.pins.amber, group.pins.green, active_low=group.active_low)
+        for group in site.signal_groups
+        if group.pins is not None
+    ]

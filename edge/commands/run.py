@@ -1,0 +1,153 @@
+"""``stopline run``: the node at work on a live camera, until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from edge.clock import monotonic_to_utc
+from edge.commands.chain import DEFAULT_PREFIX, approach_for, detector_for, wiring
+from edge.config import load_node, load_site
+from edge.errors import ConfigError
+from edge.keys import load_signing_key
+from edge.mqtt import Topics
+from edge.node import Identity, QueuedLamps, Recorder, Telemetry, judge_stream, start_uplink
+from edge.outbox import Outbox
+from edge.pipeline import detect_stream
+from edge.records import NS_PER_S
+from edge.sources.gpio import open_gpio
+from edge.sources.timeline import read_timeline
+from edge.sources.video import open_video
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edge.config import Site
+    from edge.records import Frame, LampEdge, Verdict
+    from edge.sources.gpio import GpioLamps
+    from edge.sources.video import VideoSource
+
+_DRAIN_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What the command line asked for; without ``signal`` the lamps are read from the pins the site file names."""
+
+    source: str
+    site: Path
+    node: Path
+    model: Path | None = None
+    signal: Path | None = None
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """What the node has done until it was stopped."""
+
+    frames: int
+    dropped: int
+    verdicts: Counter[Verdict]
+
+
+def run(request: RunRequest) -> RunReport:
+    """Judge a live source until SIGTERM or SIGINT. Raises SourceError where camera or lamps fail."""
+    site, node = load_site(request.site), load_node(request.node)
+    key = load_signing_key(node.node.key)
+    recorded = read_timeline(request.signal) if request.signal else None
+    detector = detector_for(site, request.model, request.threads)
+    identity = Identity(node.node.id, key, detector.model.sha256)
+    topics = Topics(node.broker.prefix if node.broker else DEFAULT_PREFIX, site.site.id, node.node.id)
+    with ExitStack() as stack:
+        video = stack.enter_context(_open_live(request.source))
+        outbox = stack.enter_context(Outbox(_made(node.node.state) / "outbox.sqlite"))
+        recorder = Recorder(site, identity, topics.violation, outbox.append_numbered, monotonic_to_utc)
+        approach = approach_for(site, detector, trust_start=False)
+        lamps = PlayedLamps(recorded) if recorded else stack.enter_context(_wired_lamps(site))
+        uplink = start_uplink(node.broker, site, identity, outbox)
+        if uplink is not None:
+            stack.callback(uplink.close, _DRAIN_S)
+        telemetry = Telemetry(uplink, approach, recorder, dropped=lambda: video.stats.dropped)
+        stream = detect_stream(_until_stopped(video), detector)
+        for frame, judged in judge_stream(stream, lamps, approach):
+            for passage in judged:
+                recorder.record(passage)
+            if frame is not None:
+                telemetry.frame()
+        telemetry.health()
+    return RunReport(video.stats.decoded, video.stats.dropped, recorder.verdicts)
+
+
+def _open_live(source: str) -> VideoSource:
+    video = open_video(source)
+    if not video.is_live:
+        video.close()
+        raise ConfigError(f"{source} is a recording: use 'stopline replay' for it")
+    return video
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be made ({error.strerror}): set node.state to a folder of this user"
+        ) from None
+    return folder
+
+
+def _until_stopped(video: VideoSource) -> Iterator[Frame]:
+    """The frames until SIGTERM or SIGINT, after which the node ends in order: judged, sent, said goodbye."""
+    asked: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _frame: asked.append(number))
+    for frame in video:
+        if asked:
+            return
+        yield frame
+
+
+@contextmanager
+def _wired_lamps(site: Site) -> Iterator[WiredLamps]:
+    pins = wiring(site)
+    unwired = {lane.signal_group for lane in site.lanes} - {group.group for group in pins}
+    if unwired:
+        raise ConfigError(f"signal group {min(unwired)} has no pins in the site file: add [signal_groups.pins] to it")
+    queue = QueuedLamps()
+    with open_gpio(pins, queue.put) as inputs:
+        yield WiredLamps(queue, inputs)
+
+
+class WiredLamps:
+    """Edges from the pins; now and then every input is read, so that one that has died is noticed."""
+
+    def __init__(self, queue: QueuedLamps, inputs: GpioLamps) -> None:
+        self._queue = queue
+        self._inputs = inputs
+        self._check_ns = 0
+
+    def until(self, t_ns: int) -> Iterator[LampEdge]:
+        """The edges up to an instant. SourceError where an input is gone."""
+        if t_ns >= self._check_ns:
+            self._check_ns = t_ns + NS_PER_S
+            self._inputs.check()
+        return self._queue.until(t_ns)
+
+
+class PlayedLamps:
+    """A recorded timeline for a bench without wires: its time 0 is the first frame's."""
+
+    def __init__(self, edges: tuple[LampEdge, ...]) -> None:
+        self._edges = edges
+        self._queue: QueuedLamps | None = None
+
+    def until(self, t_ns: int) -> Iterator[LampEdge]:
+        """The edges up to an instant."""
+        if self._queue is None:
+            self._queue = QueuedLamps(replace(edge, t_ns=edge.t_ns + t_ns) for edge in self._edges)
+        return self._queue.until(t_ns)
