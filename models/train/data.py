@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -152,11 +153,12 @@ def real_samples(datasets: Path, splits: tuple[str, ...], cache: Path, only: str
 def rendered_samples(root: Path, known: set[Path]) -> Iterator[Sample]:
     """Samples below `root`, not loaded, that are not known yet.
 
-    A picture without its label file, or that cannot be read, is still being written.
+    A picture without its label file, or younger than a few seconds, is still being written.
     """
+    settled_s = time.time() - 5
     for path in sorted(root.rglob("images/*.jpg")):
         labels = path.parent.parent / "labels" / f"{path.stem}.txt"
-        if path not in known and labels.exists() and cv2.haveImageReader(str(path)):
+        if path not in known and labels.exists() and path.stat().st_mtime < settled_s:
             yield Sample(path, "rendered", read_labels(labels, DATASETS["rendered"]))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -20,6 +19,7 @@ from models.train.classes import COCO, NATURAL_ASPECT, PERSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
 SIDE_PX = 416
 TILE_SHARE = 0.6
