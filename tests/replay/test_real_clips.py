@@ -1,0 +1,112 @@
+"""Real recordings with hand-made truth of line crossings, through the chain with a public detector.
+
+They lie outside of the project, so these tests are skipped where they are absent.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.command import ROOT, Outcome, passages, stopline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHARED = ROOT.parent / "shared"
+CLIPS = {"car-park": "car-park.mp4", "highway": "highway.avi", "side-road": "side-road.mp4"}
+WITHIN_S = 0.5
+
+needs_shared = pytest.mark.skipif(
+    not (SHARED / "models" / "yolox_nano.onnx").exists(),
+    reason="the real clips and YOLOX-nano are not in ../shared: this test needs both",
+)
+pytestmark = [pytest.mark.replay, pytest.mark.slow, needs_shared]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Crossings of one clip: how many there are in truth, how many were reported, and the error of each match."""
+
+    true: int
+    reported: int
+    errors_s: tuple[float, ...]
+    interval_s: float
+
+
+def model_file(folder: Path) -> Path:
+    """The description that ships with the project, naming the network where it lies."""
+    text = (ROOT / "models" / "examples" / "yolox_nano.toml").read_text(encoding="utf-8")
+    named = f'file = "{tomllib.loads(text)["file"]}"'
+    assert named in text
+    file = folder / "yolox_nano.toml"
+    file.write_text(text.replace(named, f'file = "{SHARED / "models" / "yolox_nano.onnx"}"'), encoding="utf-8")
+    return file
+
+
+def lamps_file(folder: Path) -> Path:
+    """No signal can be seen in these clips, so a made-up one plays: green, amber, then red for the rest."""
+    file = folder / "lamps.csv"
+    rows = ["t_s,group,red,amber,green", "-5,approach,0,0,1", "9,approach,0,1,0", "12,approach,1,0,0"]
+    file.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return file
+
+
+def matched(true_s: list[float], reported_s: list[float]) -> list[float]:
+    """Errors of one-to-one matches, nearest pairs first."""
+    pairs = sorted((abs(r - t), t, i) for t in true_s for i, r in enumerate(reported_s) if abs(r - t) <= WITHIN_S)
+    errors: list[float] = []
+    used_true: set[float] = set()
+    used: set[int] = set()
+    for error_s, t, i in pairs:
+        if t not in used_true and i not in used:
+            used_true.add(t)
+            used.add(i)
+            errors.append(error_s)
+    return errors
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
+    folder = tmp_path_factory.mktemp("real-clips")
+    model, lamps = model_file(folder), lamps_file(folder)
+
+    def replay(clip: str) -> Outcome:
+        video, site = SHARED / "clips" / CLIPS[clip], ROOT / "tests" / "replay" / f"{clip}.toml"
+        return stopline("replay", video, "--site", site, "--signal", lamps, "--model", model, "--out", folder / clip)
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = dict(zip(CLIPS, pool.map(replay, CLIPS), strict=True))
+    return {clip: _compare(clip, folder / clip, outcomes[clip]) for clip in CLIPS}
+
+
+def _compare(clip: str, folder: Path, outcome: Outcome) -> Found:
+    assert outcome.code == 0, outcome.err
+    truth = json.loads((SHARED / "clips" / f"{clip}.json").read_text(encoding="utf-8"))
+    true_s = [crossing["t_bottom_centre_s"] for crossing in truth["crossings"]]
+    rows = passages(folder)
+    reported_s = [float(row["t_cross_s"]) for row in rows]
+    for t_s, row in zip(reported_s, rows, strict=True):
+        assert row["phase"] == ("green" if t_s < 9 else "amber" if t_s < 12 else "red"), row
+    errors_s = matched(true_s, reported_s)
+    return Found(len(true_s), len(reported_s), tuple(errors_s), 1 / truth["nominal_fps"])
+
+
+def test_crossings_are_found_and_none_is_invented(found: dict[str, Found]) -> None:
+    matches = sum(len(clip.errors_s) for clip in found.values())
+    assert matches / sum(clip.true for clip in found.values()) >= 0.95, found
+    assert matches / sum(clip.reported for clip in found.values()) >= 0.95, found
+
+
+def test_the_median_error_in_time_is_at_most_one_frame(found: dict[str, Found]) -> None:
+    # In frames of each clip, since their rates differ.
+    frames = [error_s / clip.interval_s for clip in found.values() for error_s in clip.errors_s]
+    assert median(frames) <= 1.0, found
+    shortest_s = min(clip.interval_s for clip in found.values())
+    assert median(error_s for clip in found.values() for error_s in clip.errors_s) <= shortest_s, found
