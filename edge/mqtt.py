@@ -345,9 +345,21 @@ def _tls(broker: Broker, scheme: str) -> ssl.SSLContext | None:
     except (OSError, ssl.SSLError) as error:
         raise BrokerError(f"{broker.ca} cannot be used as the broker's CA certificate ({_brief(error)})") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _TidySocket
     if broker.cert is not None and broker.key is not None:
         _load_client_certificate(context, broker.cert, broker.key)
     return context
+
+
+class _TidySocket(ssl.SSLSocket):
+    """Closes itself after a failed handshake, where paho would leave it open."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
 
 
 def _load_client_certificate(context: ssl.SSLContext, cert: Path, key: Path) -> None:

@@ -73,7 +73,7 @@ def run(request: RunRequest) -> RunReport:
         if uplink is not None:
             stack.callback(uplink.close, _DRAIN_S)
         telemetry = Telemetry(uplink, approach, recorder, dropped=lambda: video.stats.dropped)
-        stream = detect_stream(_until_stopped(video), detector)
+        stream = detect_stream(_until(_stop_asked(), video), detector)
         for frame, judged in judge_stream(stream, lamps, approach):
             for passage in judged:
                 recorder.record(passage)
@@ -101,11 +101,15 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _until_stopped(video: VideoSource) -> Iterator[Frame]:
-    """The frames until SIGTERM or SIGINT, after which the node ends in order: judged, sent, said goodbye."""
+def _stop_asked() -> list[int]:
+    """A list that fills when SIGTERM or SIGINT arrives; the node then ends in order: judged, sent, said goodbye."""
     asked: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _frame: asked.append(number))
+    return asked
+
+
+def _until(asked: list[int], video: VideoSource) -> Iterator[Frame]:
     for frame in video:
         if asked:
             return
