@@ -1,0 +1,1 @@
+"""Recorded junctions whose truth is known exactly, and the code that renders them."""

@@ -1,0 +1,75 @@
+"""Boxes in the picture, from projected mesh corners and from masks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .camera import Camera
+from .gl import Actor, Picture
+from .mesh import Array
+from .vehicles import model, model_points
+
+# How much of its convex outline a road user's silhouette fills.
+FILL = {"car": 0.95, "van": 0.96, "truck": 0.93, "bus": 0.97, "motorcycle": 0.78, "bicycle": 0.62, "person": 0.72}
+
+
+@dataclass(frozen=True, slots=True)
+class PictureBox:
+    """One road user in one picture: box (x1, y1, x2, y2) clipped at the picture's edge; the share of it inside and unhidden."""
+
+    ident: str
+    label: str
+    box_px: tuple[float, float, float, float]
+    inside: float
+    visible: float
+
+
+def projected(actor: Actor, camera: Camera) -> Array | None:
+    """Picture places (n, 2) of all its mesh corners; None when any lies behind the camera."""
+    local = model_points(actor.kind)
+    matrix = actor.matrix()
+    places, depth = camera.project(local @ matrix[:3, :3].T + matrix[:3, 3])
+    return places if float(depth.min()) > 0.6 else None
+
+
+def whole_box(places: Array, camera: Camera) -> tuple[float, float, float, float] | None:
+    """The box about projected corners, clipped at the edge; None when it lies outside."""
+    x1, y1 = np.maximum(places.min(axis=0), 0.0)
+    x2, y2 = np.minimum(places.max(axis=0), (camera.width_px, camera.height_px))
+    return (float(x1), float(y1), float(x2), float(y2)) if x2 > x1 and y2 > y1 else None
+
+
+def outline_areas(places: Array, camera: Camera) -> tuple[float, float]:
+    """Areas in px² of the convex outline, whole and inside the picture."""
+    hull = cv2.convexHull(places.astype(np.float32))
+    w, h = camera.width_px, camera.height_px
+    frame = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
+    whole = float(cv2.contourArea(hull))
+    inside, _ = cv2.intersectConvexConvex(hull, frame)
+    return whole, float(inside)
+
+
+def boxes(actors: list[Actor], camera: Camera, mask: Picture | None = None) -> list[PictureBox]:
+    """Boxes of all actors that touch the picture. With a mask the box is that of the pixels seen."""
+    out = []
+    for index, actor in enumerate(actors):
+        places = projected(actor, camera)
+        if places is None:
+            continue
+        box = whole_box(places, camera)
+        if box is None:
+            continue
+        whole, inside = outline_areas(places, camera)
+        label, visible = model(actor.kind).label, 1.0
+        if mask is not None:
+            rows, cols = np.nonzero(mask[int(box[1]) : int(box[3]) + 1, int(box[0]) : int(box[2]) + 1] == index + 1)
+            if not len(rows):
+                continue
+            visible = min(1.0, len(rows) / max(inside * FILL[label], 1.0))
+            x0, y0 = int(box[0]), int(box[1])
+            box = (float(x0 + cols.min()), float(y0 + rows.min()), float(x0 + cols.max() + 1), float(y0 + rows.max() + 1))
+        out.append(PictureBox(actor.ident, label, box, inside / max(whole, 1e-6), visible))
+    return out

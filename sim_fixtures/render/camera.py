@@ -1,0 +1,70 @@
+"""The fixed pinhole camera. World frame: x right of the approach's travel, y along it, z up, metres; picture: x right, y down."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from .mesh import Array
+
+NEAR_M = 0.5
+FAR_M = 700.0
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """Where the camera stands, what it looks at, its 35 mm equivalent focal length, its picture size, its roll."""
+
+    eye_m: tuple[float, float, float]
+    target_m: tuple[float, float, float]
+    focal_mm: float
+    width_px: int = 640
+    height_px: int = 360
+    roll_rad: float = 0.0
+
+    def view(self) -> Array:
+        """World to camera, shape (4, 4); the camera looks along its −z."""
+        eye = np.array(self.eye_m)
+        forward = np.array(self.target_m) - eye
+        forward /= np.linalg.norm(forward)
+        side = np.cross(forward, (0.0, 0.0, 1.0))
+        side /= np.linalg.norm(side)
+        up = np.cross(side, forward)
+        c, s = math.cos(self.roll_rad), math.sin(self.roll_rad)
+        side, up = c * side + s * up, c * up - s * side
+        out = np.eye(4)
+        out[0, :3], out[1, :3], out[2, :3] = side, up, -forward
+        out[:3, 3] = -out[:3, :3] @ eye
+        return out
+
+    def projection(self) -> Array:
+        """OpenGL clip matrix, shape (4, 4); 36 mm is the width of the full-frame sensor."""
+        f = 2 * self.focal_mm / 36.0
+        aspect = self.width_px / self.height_px
+        a = -(FAR_M + NEAR_M) / (FAR_M - NEAR_M)
+        b = -2 * FAR_M * NEAR_M / (FAR_M - NEAR_M)
+        return np.array([[f, 0, 0, 0], [0, f * aspect, 0, 0], [0, 0, a, b], [0, 0, -1, 0]], float)
+
+    def matrix(self) -> Array:
+        """World to clip space, shape (4, 4)."""
+        return self.projection() @ self.view()
+
+    def project(self, points_m: Array) -> tuple[Array, Array]:
+        """Picture places (n, 2) in pixels and depths (n,) in metres of world points (n, 3)."""
+        clip = np.c_[points_m, np.ones(len(points_m))] @ self.matrix().T
+        w = np.where(np.abs(clip[:, 3]) < 1e-6, 1e-6, clip[:, 3])
+        x = (clip[:, 0] / w * 0.5 + 0.5) * self.width_px
+        y = (0.5 - clip[:, 1] / w * 0.5) * self.height_px
+        return np.stack([x, y], axis=1), clip[:, 3]
+
+
+def look_from_behind(stop_y_m: float, back_m: float, side_m: float, height_m: float, focal_mm: float, ahead_m: float = 4.0, aim_x_m: float = 3.0) -> Camera:
+    """A camera behind the stop line that looks along the travel: vehicles are seen from the rear."""
+    return Camera((side_m, stop_y_m - back_m, height_m), (aim_x_m, stop_y_m + ahead_m, 0.0), focal_mm)
+
+
+def look_from_front(stop_y_m: float, ahead_m: float, side_m: float, height_m: float, focal_mm: float, aim_y_m: float = -3.0, aim_x_m: float = 3.0) -> Camera:
+    """A camera past the junction that looks back: vehicles are seen from the front."""
+    return Camera((side_m, stop_y_m + ahead_m, height_m), (aim_x_m, stop_y_m + aim_y_m, 0.0), focal_mm)
