@@ -77,11 +77,24 @@ def paper(sample: Sample) -> Paper:
 
 
 def _condition(sample: Sample, bgr: Picture) -> str:
-    """The renderer names its condition in a side file; of a real picture only its brightness is known."""
-    note = sample.path.parent.parent / "conditions.json"
-    if note.exists():
-        return str(json.loads(note.read_text("utf-8")).get(sample.path.name, "unknown"))
+    """Of a rendered picture the light is known from its seed, of a real one only its brightness."""
+    if sample.dataset == "rendered" and sample.path.stem.isdigit():
+        return _rendered_condition(int(sample.path.stem))
     return "night" if float(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).mean()) < NIGHT_BELOW else "day"
+
+
+def _rendered_condition(seed: int) -> str:
+    """The light that the renderer drew for this seed, named by what it does to the picture."""
+    from sim_fixtures.render.random_scene import random_light
+
+    light = random_light(seed)
+    if sum(light.sun) == 0:
+        return "night, wet" if light.wet > 0.3 else "night"
+    if light.rain > 0:
+        return "rain"
+    if light.fog_per_m > 0.0095:
+        return "fog"
+    return "dusk" if light.street > 0 else "day"
 
 
 def measure(contestants: dict[str, Contestant], exam: Exam, high: float) -> dict[str, Any]:
