@@ -22,7 +22,9 @@ app = typer.Typer(
 )
 keys_app = typer.Typer(help="Make and show the node's signing key.", no_args_is_help=True)
 outbox_app = typer.Typer(help="Look at the events that wait for the broker.", no_args_is_help=True)
+model_app = typer.Typer(help="Look at, try out and fetch detectors.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
+app.add_typer(model_app, name="model")
 app.add_typer(outbox_app, name="outbox")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -220,3 +222,53 @@ def outbox_retry(file: OutboxFile) -> None:
     from edge.commands.queue import retry_refused
 
     print(f"{retry_refused(file)} messages wait to be sent again")  # noqa: T201
+
+
+@model_app.command("list")
+def model_list(as_json: AsJson = False) -> None:
+    """List the embedded detector and the public ones that can be fetched."""
+    from edge.commands.model import list_models
+
+    rows = list_models()
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("name", "where", "head", "licence")
+    for row in rows:
+        table.add_row(*row.values())
+    Console(highlight=False).print(table)
+
+
+@model_app.command("pull")
+def model_pull(
+    name: Annotated[str, typer.Argument(help="A name that 'stopline model list' shows.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to put it in.")] = Path("models"),
+) -> None:
+    """Fetch a public model from its publisher's release; kept only with the pinned hash."""
+    from edge.commands.model import pull
+
+    print(f"{pull(name, out)} is ready: give it with --model")  # noqa: T201
+
+
+@model_app.command("check")
+def model_check(
+    recording: Annotated[Path, typer.Argument(help="A recording with vehicles, for example of sim_fixtures/.")],
+    model: ModelFile = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of the detector.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Try a model on a recording: how fast it is here, and whether it finds anything; exit code 1 if not."""
+    from dataclasses import asdict
+
+    from edge.commands.model import try_out
+
+    tried = try_out(model, recording, threads)
+    if as_json:
+        _print_json(asdict(tried))
+    else:
+        found = ", ".join(f"{number} {name}" for name, number in sorted(tried.found.items())) or "nothing"
+        width, height = tried.input_px
+        print(f"{tried.name} on {tried.frames} frames at {width} x {height}: found {found}")  # noqa: T201
+        print(f"{tried.infer_ms:.1f} ms a picture in the network, {tried.total_ms:.1f} ms in all (medians)")  # noqa: T201
+    if not tried.found:
+        raise typer.Exit(1)

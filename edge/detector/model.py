@@ -57,7 +57,16 @@ class Thresholds(_Table):
     nms_iou: Share = 0.6
 
 
-class _Description(_Table):
+class Release(_Table):
+    """Where the publisher releases the ONNX file, and under which licence."""
+
+    url: Annotated[str, Field(pattern="^https://")]
+    licence: Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class Description(_Table):
+    """A model's TOML file."""
+
     schema_: Literal[1] = Field(alias="schema")
     name: Annotated[str, Field(min_length=1, max_length=64)]
     file: Annotated[str, Field(min_length=1)]
@@ -66,6 +75,7 @@ class _Description(_Table):
     input: InputFormat
     classes: Annotated[dict[Annotated[int, Field(ge=0, le=9999)], VehicleClass], Field(min_length=1)]
     thresholds: Thresholds = Thresholds()
+    release: Release | None = None
 
     @model_validator(mode="after")
     def _known_head(self) -> Self:
@@ -96,8 +106,7 @@ def load_model(path: Path, *, file: Path | None = None) -> Model:
 
     Raises ModelError, in one sentence, where either is missing, malformed or not what the other says.
     """
-    raw = _read(path, "the model's TOML file")
-    description = _describe(path, raw)
+    raw, description = read_description(path)
     weights_path = file or path.parent / description.file
     weights = _read(weights_path, "the ONNX file named by the model's TOML")
     found = hashlib.sha256(weights).hexdigest()
@@ -118,6 +127,12 @@ def load_model(path: Path, *, file: Path | None = None) -> Model:
     )
 
 
+def read_description(path: Path) -> tuple[bytes, Description]:
+    """Read a model's TOML file alone, bytes and meaning. Raises ModelError as ``load_model`` does."""
+    raw = _read(path, "the model's TOML file")
+    return raw, _describe(path, raw)
+
+
 def _read(path: Path, what: str) -> bytes:
     try:
         return path.read_bytes()
@@ -127,9 +142,9 @@ def _read(path: Path, what: str) -> bytes:
         raise ModelError(f"{path} cannot be read ({error.strerror}): give the path of {what}") from None
 
 
-def _describe(path: Path, raw: bytes) -> _Description:
+def _describe(path: Path, raw: bytes) -> Description:
     try:
-        return _Description.model_validate(tomllib.loads(raw.decode("utf-8")))
+        return Description.model_validate(tomllib.loads(raw.decode("utf-8")))
     except UnicodeDecodeError:
         raise ModelError(f"{path} is no text file: give the TOML file that stands beside the ONNX file") from None
     except tomllib.TOMLDecodeError as error:
