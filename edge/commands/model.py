@@ -17,6 +17,7 @@ from edge.errors import ModelError
 from edge.sources.video import open_video
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 _MAX_BYTES = 200_000_000
@@ -45,12 +46,12 @@ def pull(name: str, folder: Path) -> Path:
     return fetch(known[name], folder)
 
 
-def fetch(described: Path, folder: Path) -> Path:
+def fetch(described: Path, folder: Path, get: Callable[[str], bytes] | None = None) -> Path:
     """Fetch what a model's TOML file describes into ``folder``, both files whole or neither."""
     raw, description = read_description(described)
     if description.release is None:
         raise ModelError(f"{described} names no release to fetch: it ships with the product or is your own")
-    weights = _download(description.release.url)
+    weights = (get or download)(description.release.url)
     if hashlib.sha256(weights).hexdigest() != description.sha256:
         raise ModelError(f"{description.release.url} gave another file than the one pinned here: nothing was kept")
     try:
@@ -62,7 +63,8 @@ def fetch(described: Path, folder: Path) -> Path:
     return folder / described.name
 
 
-def _download(url: str) -> bytes:
+def download(url: str) -> bytes:
+    """The content at an address. ModelError where it cannot be had."""
     try:
         with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - https alone passes the model file
             content: bytes = answer.read(_MAX_BYTES + 1)
