@@ -6,6 +6,7 @@ connection is used once: after a failure a new one is made, so that nothing of p
 
 from __future__ import annotations
 
+import select
 import socket
 import ssl
 import time
@@ -198,11 +199,29 @@ class Connection:
     def pump(self, timeout_s: float) -> None:
         """Send and receive for at most ``timeout_s``, less where something came."""
         try:
-            code = self._client.loop(timeout_s)
-        except Exception as error:
+            code = self._exchange(timeout_s)
+        except Exception as error:  # what a broken broker sends can make paho raise anything
             raise BrokerError(self._why(f"the broker sends what MQTT does not know ({error!r})")) from error
         if self._lost is not None or code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise BrokerError(self._why("the broker connection was lost"))
+
+    def _exchange(self, timeout_s: float) -> MQTTErrorCode:
+        """One round of paho's own reading, writing and keeping alive, as it documents for loops of others."""
+        sock = self._client.socket()
+        if sock is None:
+            return MQTTErrorCode.MQTT_ERR_NO_CONN
+        buffered = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        poll = select.poll()
+        poll.register(sock.fileno(), select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
+        ready = dict(poll.poll(0 if buffered else timeout_s * 1000)).get(sock.fileno(), 0)
+        code = MQTTErrorCode.MQTT_ERR_SUCCESS
+        if buffered or ready & ~select.POLLOUT:
+            code = self._client.loop_read()
+        if code == MQTTErrorCode.MQTT_ERR_SUCCESS and ready & select.POLLOUT:
+            code = self._client.loop_write()
+        if code == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            code = self._client.loop_misc()
+        return code
 
     def take_acks(self) -> list[Ack]:
         """The broker's answers since the last call."""
@@ -217,6 +236,9 @@ class Connection:
         reason = ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message" if with_will else "Success")
         with suppress(OSError, ValueError):
             self._client.disconnect(reason)
+            sock = self._client.socket()
+            if sock is not None:  # the goodbye could not be written
+                sock.close()
 
     def _new_client(self, client_id: str, will: Publication | None) -> paho.Client:
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id, protocol=paho.MQTTv5, reconnect_on_failure=False)
@@ -408,7 +430,7 @@ def _unreachable(where: _Endpoint, error: OSError | ValueError) -> str:
         return (
             f"{name} shows a certificate that is not trusted ({error.verify_message}): check the CA and the host name"
         )
-    if isinstance(error, ssl.SSLError):
+    if isinstance(error, ssl.SSLError) or (where.tls is not None and isinstance(error, ConnectionResetError)):
         return f"{name} does not speak TLS as expected ({_brief(error)}): check its port and certificates"
     if isinstance(error, socket.gaierror):
         return f"{name} is not found: check the host name and the network"

@@ -1,0 +1,423 @@
+"""From the outbox to the broker: at most 20 messages under way, a row done only when the broker says that it took it.
+
+An ``Uplink`` owns one thread, which alone touches the connection. Whatever goes wrong there (no network, a refusal, a
+killed broker) is tried again with growing pauses; the rows wait in the outbox meanwhile.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from secrets import SystemRandom
+from typing import TYPE_CHECKING, Final, Protocol
+
+from edge.errors import BrokerError, StoplineError
+from edge.mqtt import MAX_IN_FLIGHT, Ack, Connection, Publication, Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from edge.config import Broker
+    from edge.records import Fault, Phase
+
+ONLINE: Final = b"online"
+OFFLINE: Final = b"offline"
+HEALTH_EXPIRY_S: Final = 300
+SIGNAL_EXPIRY_S: Final = 60
+MAX_TELEMETRY: Final = 256
+
+_JSON = "application/json"
+_PLAIN = "text/plain; charset=utf-8"
+_POLL_S = 0.05
+_ACK_TIMEOUT_S = 60.0
+_JOIN_MARGIN_S = 15.0  # a connection attempt under way may take this long to give up
+
+
+class QueuedMessage(Protocol):
+    """A message as the outbox keeps it."""
+
+    @property
+    def id(self) -> str: ...  # noqa: D102 - the outbox says what these are
+    @property
+    def topic(self) -> str: ...  # noqa: D102
+    @property
+    def content_type(self) -> str: ...  # noqa: D102
+    @property
+    def payload(self) -> bytes: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+
+
+class QueuedRow(Protocol):
+    """A row of the outbox."""
+
+    @property
+    def number(self) -> int: ...  # noqa: D102
+    @property
+    def message(self) -> QueuedMessage: ...  # noqa: D102
+    @property
+    def refusals(self) -> int: ...  # noqa: D102
+
+
+class QueueCounts(Protocol):
+    """How much is left in the outbox."""
+
+    @property
+    def pending(self) -> int: ...  # noqa: D102
+    @property
+    def refused(self) -> int: ...  # noqa: D102
+
+
+class Queue(Protocol):
+    """What the uplink needs of the outbox."""
+
+    def pending(self, limit: int, *, after: int = 0) -> Sequence[QueuedRow]:
+        """The oldest rows that wait, beyond a row number."""
+        ...
+
+    def delivered(self, ids: Iterable[str]) -> int:
+        """Forget what the broker has taken."""
+        ...
+
+    def refused(self, message_id: str, reason: str) -> None:
+        """Keep what the broker refused, with its reason."""
+        ...
+
+    def retry(self) -> int:
+        """Let refused rows wait to be sent again."""
+        ...
+
+    def counts(self) -> QueueCounts:
+        """How much is left."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What runs on the node: said at every connection, retained. ``kid`` names the key that signs its events."""
+
+    software: str
+    model_sha256: str
+    site_sha256: str
+    kid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Counters since the node started; ``passages`` by verdict, the basis of a public report. No picture, no track."""
+
+    uptime_s: float
+    frames: int
+    frames_dropped: int
+    passages: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A phase that a signal group entered at ``t_s`` on the node's own clock."""
+
+    group: str
+    phase: Phase
+    t_s: float
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """How long to wait before trying again: doubling from ``first_s`` to ``longest_s``.
+
+    ``refused_first_s`` and ``refused_longest_s`` are the same for messages that the broker refused.
+    """
+
+    first_s: float = 0.5
+    longest_s: float = 60.0
+    refused_first_s: float = 10.0
+    refused_longest_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How the uplink stands.
+
+    ``problem`` says in one sentence why there is no connection, ``refusal`` what the broker last refused, and both are
+    None when all is well.
+    ``running`` is false before ``start``, after ``close`` and where its thread has died of a fault in this program.
+    """
+
+    running: bool
+    connected: bool
+    problem: str | None
+    refusal: str | None
+    in_flight: int
+    connections: int
+    telemetry_dropped: int
+
+
+class _Pause:
+    """A pause that doubles each time up to a limit; half of it is left to chance, so that nodes don't come in step."""
+
+    def __init__(self, first_s: float, longest_s: float) -> None:
+        self._first_s = self._next_s = first_s
+        self._longest_s = longest_s
+        self._chance = SystemRandom()
+
+    def reset(self) -> None:
+        self._next_s = self._first_s
+
+    def lengthen(self) -> None:
+        self._next_s = min(self._next_s * 2, self._longest_s)
+
+    def some_s(self) -> float:
+        return self._next_s * self._chance.uniform(0.5, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A publication under way; ``message_id`` is None for what is not from the outbox."""
+
+    topic: str
+    at_s: float
+    message_id: str | None = None
+    refusals: int = 0
+
+
+class Uplink:
+    """Sends what the outbox holds, and telemetry while connected, from a thread of its own.
+
+    ``birth`` is said at each connection. The settings are checked here (BrokerError); the network is tried after
+    ``start`` and for ever. Telemetry that cannot go at once is kept up to ``MAX_TELEMETRY``, then the oldest is dropped
+    and counted.
+    """
+
+    def __init__(
+        self, broker: Broker, site: str, node: str, queue: Queue, birth: Birth, *, pauses: Pauses | None = None
+    ) -> None:
+        self.topics = Topics(broker.prefix, site, node)
+        self._broker = broker
+        self._client_id = f"stopline-{site}-{node}"
+        self._queue = queue
+        self._birth = birth
+        pauses = pauses or Pauses()
+        self._pause = _Pause(pauses.first_s, pauses.longest_s)
+        self._refusal_pause = _Pause(pauses.refused_first_s, pauses.refused_longest_s)
+        self._retry_at_s: float | None = None
+        self._sent: dict[int, _Sent] = {}
+        self._cursor = 0
+        self._telemetry: deque[Publication] = deque(maxlen=MAX_TELEMETRY)
+        self._telemetry_dropped = 0
+        self._muted: set[str] = set()
+        self._trouble: str | None = None
+        self._refusal: str | None = None
+        self._connections = 0
+        self._connected = threading.Event()
+        self._closing = threading.Event()
+        self._close_by_s = 0.0
+        self._connect_check()
+        self._thread = threading.Thread(target=self._run, name="stopline-uplink", daemon=True)
+
+    @property
+    def state(self) -> State:
+        """How it stands now; may be asked from any thread."""
+        return State(
+            self._thread.is_alive(),
+            self._connected.is_set(),
+            self._trouble,
+            self._refusal,
+            len(self._sent),
+            self._connections,
+            self._telemetry_dropped,
+        )
+
+    def start(self) -> None:
+        """Begin to connect and send, what an earlier run was refused included."""
+        self._queue.retry()
+        self._thread.start()
+
+    def wait_connected(self, timeout_s: float) -> None:
+        """Wait until the broker has accepted this node; BrokerError says why it has not."""
+        if not self._connected.wait(timeout_s):
+            raise BrokerError(self._trouble or f"The broker at {self._broker.url} has not answered in {timeout_s:g} s")
+
+    def send_health(self, health: Health) -> None:
+        """Publish counters; the broker forgets them after ``HEALTH_EXPIRY_S``."""
+        self._put(Publication(self.topics.health, _json(asdict(health)), _JSON, qos=0, expiry_s=HEALTH_EXPIRY_S))
+
+    def send_signal(self, signal: Signal) -> None:
+        """Publish a phase; the broker forgets it after ``SIGNAL_EXPIRY_S``."""
+        self._put(Publication(self.topics.signal, _json(asdict(signal)), _JSON, qos=0, expiry_s=SIGNAL_EXPIRY_S))
+
+    def close(self, timeout_s: float) -> int:
+        """Send what is left for at most ``timeout_s``, say goodbye, end the thread; says how many messages remain."""
+        self._close_by_s = time.monotonic() + timeout_s
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s + _JOIN_MARGIN_S)
+        left = self._queue.counts()
+        return left.pending + left.refused
+
+    def _connect_check(self) -> None:
+        """Raise BrokerError now for settings that can never work."""
+        Connection(self._broker, self._client_id)
+
+    def _put(self, publication: Publication) -> None:
+        if len(self._telemetry) == MAX_TELEMETRY:
+            self._telemetry_dropped += 1
+        self._telemetry.append(publication)
+
+    def _run(self) -> None:
+        while not self._attempt():
+            self._rest(self._pause.some_s())
+            self._pause.lengthen()
+
+    def _attempt(self) -> bool:
+        """Connect and serve until that fails or closing is done; says whether it is the latter."""
+        try:
+            if not self._finished():
+                self._serve()
+        except StoplineError as error:
+            self._trouble = str(error)
+            return self._out_of_time()
+        else:
+            return True
+        finally:
+            self._connected.clear()
+            self._forget_sent()
+
+    def _finished(self) -> bool:
+        """Whether closing was asked for and there is nothing left to do, or no time to do it."""
+        if not self._closing.is_set():
+            return False
+        return time.monotonic() >= self._close_by_s or not (self._sent or self._queue.counts().pending)
+
+    def _rest(self, pause_s: float) -> None:
+        if self._closing.is_set():
+            time.sleep(max(0.0, min(pause_s, self._close_by_s - time.monotonic())))
+        else:
+            self._closing.wait(pause_s)
+
+    def _serve(self) -> None:
+        """One connection, from the greeting to the end of it."""
+        connection = Connection(self._broker, self._client_id, will=self._status(OFFLINE))
+        try:
+            connection.open(self._out_of_time)
+            self._connections += 1
+            self._greet(connection)
+            while not self._finished():
+                self._feed(connection)
+                self._exchange(connection)
+            self._part(connection)
+        except StoplineError:
+            connection.close(with_will=True)
+            raise
+
+    def _exchange(self, connection: Connection) -> None:
+        """Send and receive. Answers count even where the connection ends with them, as Mosquitto 2.0.11 does it."""
+        try:
+            connection.pump(_POLL_S)
+        finally:
+            self._take_acks(connection.take_acks())
+
+    def _out_of_time(self) -> bool:
+        return self._closing.is_set() and time.monotonic() >= self._close_by_s
+
+    def _greet(self, connection: Connection) -> None:
+        self._trouble = None
+        self._say(connection, self._status(ONLINE))
+        self._say(connection, Publication(self.topics.birth, _json(asdict(self._birth)), _JSON, retain=True))
+        self._connected.set()
+
+    def _part(self, connection: Connection) -> None:
+        """Say ``offline`` oneself, since a goodbye cancels the last will, and wait a moment for the answer."""
+        self._say(connection, self._status(OFFLINE))
+        give_up_s = time.monotonic() + 1.0
+        while self._sent and time.monotonic() < give_up_s:
+            self._exchange(connection)
+        connection.close()
+
+    def _feed(self, connection: Connection) -> None:
+        self._retry_when_due()
+        self._check_answers()
+        self._send_telemetry(connection)
+        room = min(connection.room, MAX_IN_FLIGHT - len(self._sent))
+        if room <= 0:
+            return
+        under_way = {sent.message_id for sent in self._sent.values()}
+        for row in self._queue.pending(room, after=self._cursor):
+            self._cursor = row.number
+            if row.message.id not in under_way:
+                self._send(connection, row)
+
+    def _send_telemetry(self, connection: Connection) -> None:
+        while self._telemetry and connection.room > 0:
+            connection.publish(self._telemetry.popleft())
+
+    def _say(self, connection: Connection, publication: Publication) -> None:
+        """Publish what the node says of itself, unless the broker has refused that topic of late."""
+        if publication.topic not in self._muted:
+            mid = connection.publish(publication)
+            self._sent[mid] = _Sent(publication.topic, time.monotonic())
+
+    def _send(self, connection: Connection, row: QueuedRow) -> None:
+        message = row.message
+        properties = (("id", message.id), ("kind", str(message.kind)))
+        publication = Publication(message.topic, message.payload, message.content_type, user_properties=properties)
+        sent = _Sent(message.topic, time.monotonic(), message.id, row.refusals)
+        too_large = connection.too_large(publication)
+        if too_large is None:
+            self._sent[connection.publish(publication)] = sent
+        else:
+            self._refuse(sent, too_large)
+
+    def _take_acks(self, acks: list[Ack]) -> None:
+        answered = [(self._sent.pop(ack.mid), ack.refusal) for ack in acks if ack.mid in self._sent]
+        taken = [sent for sent, refusal in answered if refusal is None]
+        done = [sent.message_id for sent in taken if sent.message_id is not None]
+        if done:
+            self._queue.delivered(done)
+        if taken:
+            self._pause.reset()
+        if any(sent.refusals for sent in taken):
+            self._refusal_pause.reset()
+            self._refusal = None
+        for sent, refusal in answered:
+            if refusal is not None:
+                self._refuse(sent, refusal)
+
+    def _refuse(self, sent: _Sent, reason: str) -> None:
+        """Keep what was refused and try it again a while after the last refusal, so that the rest can go meanwhile."""
+        self._refusal = (
+            f"The broker refuses messages on {sent.topic} ({reason}): they are kept; correct its permissions"
+        )
+        if sent.message_id is None:
+            self._muted.add(sent.topic)
+        else:
+            self._queue.refused(sent.message_id, reason)
+        self._retry_at_s = time.monotonic() + self._refusal_pause.some_s()
+
+    def _retry_when_due(self) -> None:
+        if self._retry_at_s is not None and time.monotonic() >= self._retry_at_s:
+            self._retry_at_s = None
+            self._refusal_pause.lengthen()
+            self._muted.clear()
+            self._queue.retry()
+            self._cursor = 0
+
+    def _check_answers(self) -> None:
+        oldest_s = min((sent.at_s for sent in self._sent.values()), default=None)
+        if oldest_s is not None and time.monotonic() - oldest_s > _ACK_TIMEOUT_S:
+            raise BrokerError(f"The broker at {self._broker.url} stopped answering; it is connected to anew")
+
+    def _forget_sent(self) -> None:
+        """After a connection: what was under way is still in the outbox and goes again, with the same id."""
+        self._sent.clear()
+        self._cursor = 0
+
+    def _status(self, word: bytes) -> Publication:
+        return Publication(self.topics.status, word, _PLAIN, retain=True)
+
+
+def _json(values: Mapping[str, object]) -> bytes:
+    return json.dumps(values, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
