@@ -72,7 +72,7 @@ def decode_fastestdet(output: NDArray[float32], size_px: Size, wanted: NDArray[i
     score weighs objectness and class as its authors do, ``objectness ** 0.6 * share ** 0.4``.
     """
     shaped = output.ndim == 4 and output.shape[0] == 1
-    _check(np.moveaxis(output, 1, -1), shaped, wanted, 5, "(1, 5 + classes, rows, columns)")
+    _check(output, shaped, wanted, 5, "(1, 5 + classes, rows, columns)", axis=1)
     rows, columns = output.shape[2:]
     flat = output[0].reshape(output.shape[1], -1)
     scores = (flat[0] ** 0.6 * flat[5 + wanted] ** 0.4).T
@@ -104,10 +104,12 @@ def _yolox_cells(size_px: Size) -> NDArray[float32]:
     return np.concatenate(levels).astype(np.float32)
 
 
-def _check(output: NDArray[float32], shaped: bool, wanted: NDArray[intp], values: int, shape: str) -> None:
-    """ModelError unless the output is ``shaped`` and its last axis holds every wanted class after ``values`` values."""
+def _check(
+    output: NDArray[float32], shaped: bool, wanted: NDArray[intp], values: int, shape: str, *, axis: int = -1
+) -> None:
+    """ModelError unless the output is ``shaped`` and ``axis`` holds every wanted class after ``values`` values."""
     if not shaped:
         raise ModelError(f"the model's output has the shape {output.shape} where its head gives {shape}: correct head")
-    classes = output.shape[-1] - values
+    classes = output.shape[axis] - values
     if classes <= int(wanted.max()):
         raise ModelError(f"the model knows {classes} classes but [classes] names index {int(wanted.max())}: correct it")
