@@ -285,7 +285,7 @@ def test_closing_without_a_broker_ends_in_time_and_keeps_everything(outbox: Outb
     began = time.monotonic()
     assert uplink.close(0.5) == 3
     assert time.monotonic() - began < 3
-    assert "nothing listens" in (uplink.state.refusal or "")
+    assert "nothing listens" in (uplink.state.problem or "")
     assert not uplink.state.running
 
 
