@@ -127,6 +127,42 @@ def run(
 
 
 @app.command()
+def inspect(
+    broker: Annotated[str | None, typer.Option("--broker", help="mqtt://HOST:PORT, or mqtts://HOST:PORT.")] = None,
+    node: Annotated[Path | None, typer.Option("--node", help="A node file, for its broker and certificates.")] = None,
+    key: PublicKeys = None,
+    seconds: Annotated[float | None, typer.Option("--for", min=0, help="End after so many seconds.")] = None,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many events.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Watch events arrive and check each: exit code 0 if every one is verified, 1 if one is not, 3 if none came."""
+    from edge.commands.chain import broker_at
+    from edge.commands.inspect import inspect as watch_events
+    from edge.commands.inspect import shown_on
+    from edge.config import load_node
+    from edge.errors import ConfigError
+
+    given = load_node(node).broker if node else None
+    if broker is None and given is None:
+        raise ConfigError("No broker to listen to: give --broker mqtt://HOST:PORT, or a node file that names one")
+    where = broker_at(broker, given) if broker else given
+    assert where is not None
+    notices = Console(stderr=True)
+    with shown_on(Console(highlight=False), as_json=as_json) as show:
+        tally = watch_events(where, key or [], show, notices, seconds=seconds, count=count)
+    notices.print(
+        f"{tally.verified} verified, {tally.key_not_trusted} by a key that is not trusted, {tally.invalid} invalid, "
+        f"{tally.repeated} repeated",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if tally.key_not_trusted or tally.invalid:
+        raise typer.Exit(1)
+    if not tally.verified:
+        raise typer.Exit(3)
+
+
+@app.command()
 def verify(
     file: Annotated[Path, typer.Argument(help="A file of signed events, one a line.")],
     key: PublicKeys = None,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from edge.approach import Approach
+from edge.config import Broker
 from edge.detector import Detector, load_model
 from edge.embedded import embedded_model
+from edge.errors import ConfigError
 from edge.sources.gpio import LampPins
 from edge.tracker import TrackerSettings
 
@@ -37,3 +41,11 @@ def wiring(site: Site) -> list[LampPins]:
         for group in site.signal_groups
         if group.pins is not None
     ]
+
+
+def broker_at(url: str, given: Broker | None = None) -> Broker:
+    """The broker at a URL of the command line, with the certificates of ``given``. Raises ConfigError."""
+    try:
+        return Broker.model_validate({**(given.model_dump() if given else {}), "url": url})
+    except ValidationError:
+        raise ConfigError(f'"{url}" is no broker: write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS') from None

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from edge.clock import stated_start
-from edge.commands.chain import DEFAULT_PREFIX, approach_for, detector_for, wiring
+from edge.commands.chain import DEFAULT_PREFIX, approach_for, broker_at, detector_for, wiring
 from edge.commands.progress import replay_progress
-from edge.config import Broker, load_node, load_site
+from edge.config import load_node, load_site
 from edge.errors import ConfigError
 from edge.keys import create_key, load_signing_key
 from edge.mqtt import Topics
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from edge.clock import UtcMapping
-    from edge.config import Site
+    from edge.config import Broker, Site
     from edge.detector import Detector
     from edge.keys import SigningKey
     from edge.records import LampEdge, Verdict
@@ -146,7 +144,7 @@ def _read_inputs(request: ReplayRequest) -> _Inputs:
     node = load_node(request.node) if request.node else None
     broker = node.broker if node else None
     if request.broker:
-        broker = _broker(request.broker, broker)
+        broker = broker_at(request.broker, broker)
     utc = stated_start(request.start) if request.start else None
     detector = detector_for(site, request.model, request.threads)
     video = open_video(request.video, live=False)
@@ -176,14 +174,6 @@ def _check_aspect(site: Site, video: VideoSource) -> None:
             f"{video.name} is {width} x {height}, another aspect than the site's camera.size_px of "
             f"{grid_width} x {grid_height}: give the recording the lines were drawn on, or draw them anew"
         )
-
-
-def _broker(url: str, given: Broker | None) -> Broker:
-    """The broker of the command line, with the certificates of the node file if there are any."""
-    try:
-        return Broker.model_validate({**(given.model_dump() if given else {}), "url": url})
-    except ValidationError:
-        raise ConfigError(f'"{url}" is no broker: write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS') from None
 
 
 def _signing_key(path: Path) -> SigningKey:

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from edge.clock import bound_of_tracking, monotonic_to_utc, stated_start
+from edge.errors import ConfigError
+from edge.records import NS_PER_S
+
+# A line of `chronyc -c tracking` (chrony 4.3): offset 12 us, root delay 20 ms, root dispersion 1 ms.
+_TRACKING = (
+    "C0248F97,192.36.143.151,2,1762000000.123,0.000012000,-0.000001,0.000030,-11.9,0.001,0.02,0.020000000,0.001000000,"
+    "1030.5,Normal"
+)
+
+
+def test_a_stated_start_maps_time_zero() -> None:
+    mapping = stated_start("2026-05-04T10:00:00.25+02:00")
+    assert mapping.utc_zero_ns == 1_777_881_600 * NS_PER_S + 250_000_000
+    assert mapping.bound_ms is None
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-05-04T08:00:00", ""])
+def test_a_start_without_its_zone_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="2026-05-04T08:00:00Z"):
+        stated_start(text)
+
+
+def test_the_monotonic_clock_is_placed_in_utc() -> None:
+    mapping = monotonic_to_utc()
+    assert abs(mapping.utc_zero_ns + time.monotonic_ns() - time.time_ns()) < NS_PER_S // 10
+
+
+def test_chronys_bound_is_offset_and_dispersion_and_half_the_delay() -> None:
+    assert bound_of_tracking(_TRACKING) == pytest.approx(0.012 + 1.0 + 10.0)
+
+
+@pytest.mark.parametrize("line", ["", "506 Cannot talk to daemon", _TRACKING.replace("Normal", "Not synchronised")])
+def test_no_bound_is_claimed_without_a_clock_in_step(line: str) -> None:
+    assert bound_of_tracking(line) is None

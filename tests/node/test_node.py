@@ -1,0 +1,74 @@
+"""The node's parts around the pure core: lamps by time, numbering, events as they go into the outbox."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from edge import event
+from edge.approach import Judged
+from edge.clock import UtcMapping
+from edge.keys import trust
+from edge.node import Identity, QueuedLamps, Recorder
+from edge.outbox import Outbox
+from edge.records import Judgement, Lamp, LampEdge, Phase, Verdict
+from tests.cases import SITE, case, signing_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TOPIC = "stopline/v1/main-and-3rd/edge-1/event/violation"
+
+
+def test_lamps_are_given_once_and_not_before_their_time() -> None:
+    edges = [LampEdge(t_ns, "north", Lamp.RED, lit=True) for t_ns in (-5, 10, 10, 30)]
+    lamps = QueuedLamps(edges)
+    assert list(lamps.until(9)) == edges[:1]
+    assert list(lamps.until(10)) == edges[1:3]
+    assert list(lamps.until(29)) == []
+    assert list(lamps.until(1000)) == edges[3:]
+
+
+def _recorder(outbox: Outbox, utc: UtcMapping | None) -> Recorder:
+    identity = Identity("edge-1", signing_key(), "a7" * 32)
+    return Recorder(
+        SITE, identity, "stopline/v1/main-and-3rd/edge-1/event/violation", outbox.append_numbered, lambda: utc
+    )
+
+
+def _judged(verdict: Verdict) -> Judged:
+    violation = case()
+    if verdict is Verdict.VIOLATION:
+        return Judged(violation.passage, violation.judgement, violation.lamp_edges)
+    return Judged(violation.passage, Judgement(verdict, Phase.GREEN, None, None, None, {}, None), ())
+
+
+def test_only_a_violation_becomes_an_event_and_every_passage_counts(tmp_path: Path) -> None:
+    with Outbox(tmp_path / "outbox.sqlite") as outbox:
+        recorder = _recorder(outbox, None)
+        events = [
+            recorder.record(_judged(verdict)) for verdict in (Verdict.ON_GREEN, Verdict.VIOLATION, Verdict.ON_GREEN)
+        ]
+        waiting = outbox.pending(10)
+    assert recorder.verdicts == {Verdict.ON_GREEN: 2, Verdict.VIOLATION: 1}
+    assert [row.message.payload for row in waiting] == [raw for raw in events if raw is not None]
+    assert waiting[0].message.topic == _TOPIC
+
+
+def test_events_are_signed_numbered_and_stamped(tmp_path: Path) -> None:
+    with Outbox(tmp_path / "outbox.sqlite") as outbox:
+        recorder = _recorder(outbox, UtcMapping(1_749_880_800_000_000_000, 12.5))
+        raws = [recorder.record(_judged(Verdict.VIOLATION)) for _ in range(3)]
+    key = signing_key().public
+    checked = [event.verify(raw, trust(key)) for raw in raws if raw is not None]
+    assert [one.sequence for one in checked] == [1, 2, 3]
+    assert len({one.id for one in checked}) == 3
+    assert {one.time for one in checked} == {"2025-06-14T06:00:41.843211Z"}
+
+
+def test_a_recording_without_a_stated_start_claims_no_time(tmp_path: Path) -> None:
+    with Outbox(tmp_path / "outbox.sqlite") as outbox:
+        raw = _recorder(outbox, None).record(_judged(Verdict.VIOLATION))
+    assert raw is not None
+    assert "time" not in json.loads(raw)
+    assert json.loads(raw)["data"]["clock"] == {"basis": "recording", "utc_bound_ms": None}
