@@ -76,6 +76,10 @@ class FrameLook:
     cloud_at: tuple[float, float] = (0.0, 0.0)
     sway: tuple[float, float] = (0.0, 0.0)
 
+    def shown(self, group: str) -> str:
+        """The letters a head shows; heads over single lanes ("approach1") fall back on their approach's."""
+        return self.signals.get(group, self.signals.get(group.rstrip("0123456789"), ""))
+
 
 def ortho(half_m: float, near_m: float, far_m: float) -> Array:
     """Orthographic clip matrix."""
@@ -416,7 +420,7 @@ class Renderer:
             matrix[:3, :3] = rotation_z(head.facing_rad)
             matrix[:3, 3] = head.place_m
             levels = np.zeros(8)
-            shown = look.signals.get(head.group, "")
+            shown = look.shown(head.group)
             for letter, lamp in (("r", Lamp.RED), ("a", Lamp.AMBER), ("g", Lamp.GREEN)):
                 levels[lamp] = (24.0 if self.light.street <= 0.1 else 12.0) if letter in shown else 0.0
             self._set("moving", M=matrix, lamps=levels)
@@ -452,7 +456,7 @@ class Renderer:
             facing = float(towards @ offset) / float(np.linalg.norm(offset))
             if facing < 0.2:
                 continue
-            for letter in look.signals.get(head.group, ""):
+            for letter in look.shown(head.group):
                 hue, dz = hues[letter]
                 place = np.array(head.place_m) + towards * 0.2 + np.array([0, 0, dz])
                 out.append((tuple(place), hue, 1.3 * facing, 0.9))

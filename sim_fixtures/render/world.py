@@ -306,7 +306,7 @@ def _signals(g: Layout, rng: np.random.Generator) -> tuple[list[SignalHead], Ver
     def arm(x: float, y: float, reach: float, facing: float, group: str, spots: list[float]) -> None:
         parts.append(cylinder((x, y, 0), (x, y, 6.2), 0.11, steel, 8, top=0.08))
         parts.append(cylinder((x, y, 5.9), (x + reach, y, 6.05), 0.06, steel, 6))
-        heads.extend(SignalHead((x + spot, y + 0.16 * math.sin(facing), 5.6), facing, group) for spot in spots)
+        heads.extend(SignalHead((x + spot, y + 0.16 * math.sin(facing), 5.6), facing, f"{group}{i}") for i, spot in enumerate(spots))
 
     south = -math.pi / 2
     post(near_x, 0.3, south, "approach")
