@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -49,6 +50,16 @@ CORES = 2
 FPS = 25
 MOST_MEMORY_MB = 400
 PREPARED = 40
+# A parent's own size counts in what wait4 tells of its child, so the child tells its peak itself.
+REPLAY = """
+import sys
+from pathlib import Path
+from edge.cli import main
+try:
+    main()
+finally:
+    sys.stderr.write(Path("/proc/self/status").read_text())
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,17 +194,16 @@ def peak_memory_mb(case: Case, video: Path, model: Path | None) -> float:
     """The largest resident size that the real command reaches on this recording."""
     with tempfile.TemporaryDirectory(dir=FOLDER) as name:
         folder = Path(name)
-        command = [sys.executable, "-c", "from edge.cli import main; main()", "replay", str(video)]
+        command = [sys.executable, "-c", REPLAY, "replay", str(video)]
         command += ["--site", str(write_site(folder, case))]
         command += ["--signal", str(write_lamps(folder)), "--out", str(folder / "out")]
         command += ["--model", str(model)] if model else []
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as child:
-            _, status, usage = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode:
-            raise StoplineError(f"stopline replay ended with exit code {child.returncode}: run it by hand")
-        return usage.ru_maxrss / 1024
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    peak = re.search(r"VmHWM:\s+(\d+) kB", done.stderr)
+    if done.returncode or peak is None:
+        raise StoplineError(f"stopline replay ended with exit code {done.returncode}: {done.stderr.strip()}")
+    return int(peak[1]) / 1024
 
 
 def make_video(case: Case, seconds: float) -> Path:
