@@ -1,0 +1,141 @@
+"""docs/asyncapi.yaml says what a node really sends on a real broker, no less and no more."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from edge import event
+from edge.config import Broker
+from edge.outbox import Message
+from edge.records import Fault, Phase, Verdict
+from edge.uplink import Birth, Health, Signal, Uplink
+from tests.broker import Heard, Listener, Mosquitto, wait_until
+from tests.cases import EVENT_ID, ORIGIN, SITE, signing_key, unsigned
+
+if TYPE_CHECKING:
+    from edge.outbox import Outbox
+
+pytestmark = pytest.mark.broker
+
+FILE = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
+DOCUMENT: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+KEY = signing_key()
+
+
+def resolve(node: Any) -> Any:
+    """What a reference points at, in this document or in a file beside it."""
+    if not isinstance(node, dict) or "$ref" not in node:
+        return node
+    file, _, path = node["$ref"].partition("#")
+    if file:
+        return json.loads((FILE.parent / file).read_text(encoding="utf-8"))
+    place: Any = DOCUMENT
+    for name in path.strip("/").split("/"):
+        place = resolve(place[name])
+    return resolve(place)
+
+
+def references(node: Any) -> list[dict[str, str]]:
+    if isinstance(node, dict):
+        own = [node] if "$ref" in node else []
+        return own + [one for value in node.values() for one in references(value)]
+    return [one for value in node for one in references(value)] if isinstance(node, list) else []
+
+
+def channel_of(topic: str) -> str:
+    """The one channel whose address matches a topic."""
+    matching = [
+        name
+        for name, channel in DOCUMENT["channels"].items()
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", channel["address"]), topic)
+    ]
+    assert len(matching) == 1, topic
+    return matching[0]
+
+
+def operation_of(channel: str) -> dict[str, Any]:
+    (found,) = [one for one in DOCUMENT["operations"].values() if one["channel"]["$ref"] == f"#/channels/{channel}"]
+    return found
+
+
+def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
+    """All that a node publishes in its life, from the greeting to the goodbye."""
+    raw = event.sign(unsigned(), KEY)
+    with Listener(broker.port) as listener:
+        birth = Birth(ORIGIN.software, ORIGIN.model_sha256, SITE.sha256, KEY.kid)
+        uplink = Uplink(Broker(url=broker.url), "main-and-3rd", "edge-1", outbox, birth)
+        uplink.start()
+        uplink.wait_connected(10)
+        for phase in Phase:
+            uplink.send_signal(Signal("north", phase, 12.5))
+        for fault in Fault:
+            uplink.send_signal(Signal("north", Phase.FAULT, 12.5, fault))
+        uplink.send_health(Health(60.5, 1500, 2, {verdict.value: 1 for verdict in Verdict}))
+        outbox.append(Message(EVENT_ID, uplink.topics.violation, event.CONTENT_TYPE, raw))
+        wait_until(lambda: listener.on(uplink.topics.health) and listener.on(uplink.topics.violation))
+        uplink.close(10)
+        wait_until(lambda: len(listener.on(uplink.topics.status)) == 2)
+        assert listener.on(uplink.topics.violation)[0].payload == raw
+        return list(listener.heard)
+
+
+def test_every_message_on_the_wire_is_as_described(broker: Mosquitto, outbox: Outbox) -> None:
+    heard = everything_sent(broker, outbox)
+    assert {channel_of(one.topic) for one in heard} == set(DOCUMENT["channels"])
+    for one in heard:
+        channel = channel_of(one.topic)
+        (message,) = [resolve(each) for each in DOCUMENT["channels"][channel]["messages"].values()]
+        assert one.properties["ContentType"] == message["contentType"]
+        payload = json.loads(one.payload) if "json" in message["contentType"] else one.payload.decode()
+        Draft202012Validator(resolve(message["payload"])).validate(payload)
+        user_properties = dict(one.properties.get("UserProperty", []))
+        Draft202012Validator(resolve(message.get("headers", {"maxProperties": 0}))).validate(user_properties)
+        binding = operation_of(channel)["bindings"]["mqtt"]
+        assert one.qos == binding["qos"]
+        expiry = one.properties.get("MessageExpiryInterval")
+        assert (expiry is None) == ("messageExpiryInterval" not in binding)
+        assert expiry is None or binding["messageExpiryInterval"] - 5 <= expiry <= binding["messageExpiryInterval"]
+
+
+def test_what_is_retained_is_as_described(broker: Mosquitto, outbox: Outbox) -> None:
+    everything_sent(broker, outbox)
+    described = {name for name in DOCUMENT["channels"] if operation_of(name)["bindings"]["mqtt"]["retain"]}
+    with Listener(broker.port, name="late", session_s=0) as late:
+        wait_until(lambda: len(late.heard) >= len(described))
+        assert {channel_of(one.topic) for one in late.heard} == described
+
+
+def test_the_last_will_is_as_described(broker: Mosquitto, outbox: Outbox) -> None:
+    will = DOCUMENT["servers"]["broker"]["bindings"]["mqtt"]["lastWill"]
+    uplink = Uplink(Broker(url=broker.url), "main-and-3rd", "edge-1", outbox, Birth("0", "a", "b", "c"))
+    said = uplink._status(b"offline")
+    assert channel_of(said.topic) == "status"
+    assert will["topic"] == DOCUMENT["channels"]["status"]["address"]
+    assert (said.qos, said.retain, said.payload.decode()) == (will["qos"], will["retain"], will["message"])
+
+
+def test_every_verdict_phase_and_fault_is_described() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert set(schemas["health"]["properties"]["passages"]["properties"]) == set(Verdict)
+    assert set(schemas["signal"]["properties"]["phase"]["enum"]) == set(Phase)
+    assert set(schemas["signal"]["properties"]["fault"]["enum"]) == {*Fault, None}
+
+
+def test_the_document_is_whole() -> None:
+    assert DOCUMENT["asyncapi"] == "3.0.0"
+    assert {"info", "servers", "channels", "operations", "components"} <= set(DOCUMENT)
+    for reference in references(DOCUMENT):
+        assert resolve(reference), reference
+    for channel in DOCUMENT["channels"].values():
+        assert set(channel["parameters"]) == set(re.findall(r"\{(\w+)\}", channel["address"]))
+    for operation in DOCUMENT["operations"].values():
+        assert operation["action"] == "send"
+    for schema in DOCUMENT["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
