@@ -22,20 +22,21 @@ def keep_best(
     Greedy, over the best ``MOST_CANDIDATES``; equal scores keep their order, so that the result is always the same.
     """
     order = np.argsort(-scores, kind="stable")[:MOST_CANDIDATES]
-    rivals = (overlaps(boxes[order]) > most_iou) & (kind[order, None] == kind[order])
+    compatible = (overlaps(boxes[order]) <= most_iou) | (kind[order, None] != kind[order])
     alive: NDArray[bool_] = np.ones(len(order), bool)
     for index in range(len(order)):
         if alive[index]:
-            alive[index + 1 :] &= ~rivals[index, index + 1 :]
+            alive[index + 1 :] &= compatible[index, index + 1 :]
     return order[alive]
 
 
 def overlaps(boxes: NDArray[floating]) -> NDArray[floating]:
     """Intersection over union of every pair of boxes (M, 4) as (M, M); 0 for boxes without an area."""
-    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    union = area[:, None] + area[None, :] - shared
+    x1, y1, x2, y2 = np.ascontiguousarray(boxes.T)
+    width = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)
+    height = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
+    shared = np.maximum(width, 0) * np.maximum(height, 0)
+    area = (x2 - x1) * (y2 - y1)
+    union = area[:, None] + area - shared
     share: NDArray[floating] = shared / np.where(union > 0, union, 1)
     return share
