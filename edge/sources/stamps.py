@@ -23,9 +23,9 @@ def ticks_to_ns(ticks: int, time_base: Fraction) -> int:
 class Stamper:
     """Turns a decoded frame's own stamps into times that rise strictly.
 
-    AVI keeps no presentation times. FFmpeg guesses them, and guesses wrong where an MPEG-4 encoder packed a B-frame
-    into the packet of another frame; the frames do come out one a packet and in order, so the stamp of the packet
-    that released a frame (its ``dts``) is then its time: ``decode_order``.
+    AVI keeps no presentation times, only a slot a packet. FFmpeg guesses them, and guesses wrong where there are
+    B-frames; but frames come out in order, so the slot of the packet that released one (its ``dts``) is its time up to
+    a constant: ``decode_order``.
     """
 
     def __init__(self, time_base: Fraction, interval_ns: int, *, decode_order: bool = False) -> None:

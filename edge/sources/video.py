@@ -193,10 +193,9 @@ class VideoSource:
                 self.stats.dropped += 1
 
     def _stamper(self) -> Stamper:
-        packed = self._container.format.name == "avi" and self._stream.codec_context.name == "mpeg4"
         time_base = self._stream.time_base
         assert time_base is not None  # FFmpeg sets one for every stream it opens
-        return Stamper(time_base, self.interval_ns, decode_order=packed)
+        return Stamper(time_base, self.interval_ns, decode_order=self._container.format.name == "avi")
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         for packet in self._packets():

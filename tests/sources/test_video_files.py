@@ -50,6 +50,15 @@ def test_times_are_exact_where_a_frame_is_no_whole_number_of_ticks(tmp_path: Pat
     assert times_of(path) == [1_000_000 * time for time in times_ms]
 
 
+@pytest.mark.parametrize("options", [{"bf": "0"}, {"bf": "3"}])
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+def test_avi_keeps_a_constant_rate_through_b_frames(tmp_path: Path, codec: str, options: dict[str, str]) -> None:
+    times = times_of(write_video(tmp_path / "video.avi", 40, codec=codec, options=options))
+    assert {later - earlier for earlier, later in pairwise(times)} == {40_000_000}
+    assert 0 <= times[0] <= 160_000_000
+    assert len(times) == 40
+
+
 def test_a_gap_is_kept_and_counted(tmp_path: Path) -> None:
     times_ms = [40 * index for index in range(20)] + [40 * index + 700 for index in range(20, 40)]
     path = write_video(tmp_path / "gap.mp4", times_ms=times_ms)
