@@ -129,6 +129,9 @@ def _options() -> argparse.Namespace:
 
 def _keep_to_two_cores() -> None:
     cores = sorted(os.sched_getaffinity(0))
+    others = os.getloadavg()[0]
+    if others > len(cores) / 4:
+        print(f"This machine is busy (load {others:.1f}): the ratios come out lower than they are.", file=sys.stderr)
     if len(cores) < CORES:
         print("This machine has one core: the figures are not those of the product's target.", file=sys.stderr)
     os.sched_setaffinity(0, cores[:CORES])

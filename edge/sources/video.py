@@ -66,7 +66,9 @@ def open_video(
         _check_file(Path(name))
     container = _open(name, dict(options or {}), timeout_s if endless else None)
     try:
-        return VideoSource(name, container, live=endless if live is None else live, endless=endless)
+        return VideoSource(
+            name, container, live=endless if live is None else live, endless=endless, timeout_s=timeout_s
+        )
     except BaseException:
         container.close()
         raise
@@ -113,13 +115,16 @@ class VideoSource:
     ``frame_count`` are the container's estimates, None where it makes none.
     """
 
-    def __init__(self, name: str, container: av.container.InputContainer, *, live: bool, endless: bool) -> None:
+    def __init__(
+        self, name: str, container: av.container.InputContainer, *, live: bool, endless: bool, timeout_s: float
+    ) -> None:
         if not container.streams.video:
             raise SourceError(f"{name} holds no video stream: give a file with pictures in it")
         self.name = name
         self.is_live = live
         self.stats = VideoStats()
         self._endless = endless
+        self._timeout_s = timeout_s
         self._container = container
         self._stream = container.streams.video[0]
         if not self._stream.width:
@@ -224,10 +229,9 @@ class VideoSource:
 
     def close(self) -> None:
         """Stop the reader, if any, and let go of the file or camera."""
-        if self._reader is not None:
-            self._reader.stop()
         self._finished = True
-        self._container.close()
+        if self._reader is None or self._reader.stop(2 * self._timeout_s):
+            self._container.close()  # never under a thread that still reads from it
 
     def __enter__(self) -> Self:
         return self
@@ -282,10 +286,11 @@ class _Reader:
         if self._error is not None:
             raise self._error
 
-    def stop(self) -> None:
-        """End the thread; it wakes from a silent camera by the read's own time-out."""
+    def stop(self, within_s: float) -> bool:
+        """End the thread, which a silent camera holds up for its time-out; tells whether it ended."""
         with self._changed:
             self._ended = True
             self._backlog.clear()
             self._changed.notify_all()
-        self._thread.join(timeout=10.0)
+        self._thread.join(within_s)
+        return not self._thread.is_alive()
