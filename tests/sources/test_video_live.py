@@ -7,12 +7,16 @@ import threading
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from edge.errors import SourceError
 from edge.sources.video import open_video
 from tests.sources.videos import write_video
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # FFmpeg writes the header of an RTSP session while holding Python's lock, so the camera is a process of its own.
 CAMERA = """
@@ -72,6 +76,49 @@ def test_a_camera_that_falls_silent_is_a_source_error() -> None:
             open_video(f"tcp://127.0.0.1:{port}", timeout_s=0.5)
         waiter.join(timeout=5)
         accepted[0].close()
+
+
+class Stalled:
+    """A network camera that sends what it has and then nothing more."""
+
+    def __init__(self, data: bytes) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"tcp://127.0.0.1:{self._server.getsockname()[1]}"
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._serve, args=(data,))
+        self._thread.start()
+
+    def _serve(self, data: bytes) -> None:
+        connection, _ = self._server.accept()
+        with connection:
+            connection.sendall(data)
+            self._over.wait(30)
+
+    def close(self) -> None:
+        self._over.set()
+        self._thread.join(timeout=5)
+        self._server.close()
+
+
+@pytest.fixture
+def stalled(tmp_path: Path) -> Iterator[Stalled]:
+    camera = Stalled(write_video(tmp_path / "start.ts", 100).read_bytes())
+    yield camera
+    camera.close()
+
+
+def test_a_camera_that_stalls_is_a_source_error(stalled: Stalled) -> None:
+    with open_video(stalled.url, timeout_s=1) as video:
+        assert video.is_live
+        with pytest.raises(SourceError, match="no picture came in time"):
+            list(video)
+
+
+def test_a_stalled_camera_can_be_closed(stalled: Stalled) -> None:
+    with open_video(stalled.url, timeout_s=2) as video:
+        iter(video)
+        time.sleep(0.3)
+    assert not any(thread.name == "video-reader" for thread in threading.enumerate())
 
 
 def test_a_live_source_drops_the_oldest_and_counts_it(tmp_path: Path) -> None:
