@@ -352,7 +352,9 @@ def _password(broker: Broker) -> str | None:
     try:
         return broker.password_file.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise BrokerError(f"{broker.password_file} cannot be read as a password file ({error})") from None
+        raise BrokerError(
+            f"{broker.password_file} cannot be read as a password file ({_brief(error)}): correct its path"
+        ) from None
 
 
 def _tls(broker: Broker, scheme: str) -> ssl.SSLContext | None:
@@ -365,7 +367,9 @@ def _tls(broker: Broker, scheme: str) -> ssl.SSLContext | None:
     try:
         context = ssl.create_default_context(cafile=broker.ca)
     except (OSError, ssl.SSLError) as error:
-        raise BrokerError(f"{broker.ca} cannot be used as the broker's CA certificate ({_brief(error)})") from None
+        raise BrokerError(
+            f"{broker.ca} cannot be used as the broker's CA certificate ({_brief(error)}): give the authority's, in PEM"
+        ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = _TidySocket
     if broker.cert is not None and broker.key is not None:

@@ -13,7 +13,7 @@ from edge.commands.progress import replay_progress
 from edge.config import load_node, load_site
 from edge.errors import ConfigError
 from edge.keys import create_key, load_signing_key
-from edge.mqtt import Topics
+from edge.mqtt import Connection, Topics
 from edge.node import Identity, QueuedLamps, Recorder, Telemetry, judge_stream, start_uplink
 from edge.outbox import Message, Outbox
 from edge.pipeline import detect_stream
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from edge.clock import UtcMapping
-    from edge.config import Broker, Site
+    from edge.config import Broker, Node, Site
     from edge.detector import Detector
     from edge.keys import SigningKey
     from edge.records import LampEdge, Verdict
@@ -81,7 +81,7 @@ class _Inputs:
     video: VideoSource
     detector: Detector
     node_id: str
-    key_file: Path
+    key: SigningKey | None
     broker: Broker | None
     utc: UtcMapping | None
 
@@ -97,7 +97,7 @@ def replay(request: ReplayRequest, console: Console) -> ReplayReport:
     with ExitStack() as stack:
         video = stack.enter_context(inputs.video)
         results = stack.enter_context(ResultFolder(request.out))
-        key = _signing_key(inputs.key_file)
+        key = inputs.key or create_key(_own_key(request))
         outbox = stack.enter_context(Outbox(request.out / "outbox.sqlite"))
         identity = Identity(inputs.node_id, key, inputs.detector.model.sha256)
         topics = Topics(inputs.prefix, inputs.site.site.id, inputs.node_id)
@@ -145,14 +145,16 @@ def _read_inputs(request: ReplayRequest) -> _Inputs:
     broker = node.broker if node else None
     if request.broker:
         broker = broker_at(request.broker, broker)
+    if broker:
+        Connection(broker, _NODE_ID)  # checks address, certificates and password now
     utc = stated_start(request.start) if request.start else None
     detector = detector_for(site, request.model, request.threads)
     video = open_video(request.video, live=False)
     _check_aspect(site, video)
-    node_id, key_file = (node.node.id, node.node.key) if node else (_NODE_ID, request.out / "node.key")
     if request.via_gpio:
         lamps = play_through_pins(lamps, wiring(site))
-    return _Inputs(site, lamps, video, detector, node_id, key_file, broker, utc)
+    node_id = node.node.id if node else _NODE_ID
+    return _Inputs(site, lamps, video, detector, node_id, _existing_key(request, node), broker, utc)
 
 
 def _check_groups(site: Site, lamps: tuple[LampEdge, ...], file: Path) -> None:
@@ -163,7 +165,9 @@ def _check_groups(site: Site, lamps: tuple[LampEdge, ...], file: Path) -> None:
         raise ConfigError(f'{file} plays the signal group "{group}", which the site does not have: correct its name')
     for lane in site.lanes:
         if lane.signal_group not in played:
-            raise ConfigError(f'{file} has no row of the signal group "{lane.signal_group}" that lane {lane.id} needs')
+            raise ConfigError(
+                f'{file} has no row of the signal group "{lane.signal_group}" that lane {lane.id} needs: add it'
+            )
 
 
 def _check_aspect(site: Site, video: VideoSource) -> None:
@@ -176,9 +180,17 @@ def _check_aspect(site: Site, video: VideoSource) -> None:
         )
 
 
-def _signing_key(path: Path) -> SigningKey:
-    """The node's key; a replay without a node file makes one of its own beside its results."""
-    return load_signing_key(path) if path.exists() else create_key(path)
+def _existing_key(request: ReplayRequest, node: Node | None) -> SigningKey | None:
+    """The key to sign with: the node file's, else that of an earlier replay into the same folder if there is one."""
+    if node is not None:
+        return load_signing_key(node.node.key)
+    own = _own_key(request)
+    return load_signing_key(own) if own.exists() else None
+
+
+def _own_key(request: ReplayRequest) -> Path:
+    """Without a node file, a replay makes a key of its own beside its results."""
+    return request.out / "node.key"
 
 
 def _numbered_afresh(outbox: Outbox) -> Callable[[Callable[[int], Message]], Message]:
