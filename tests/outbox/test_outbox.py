@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -321,5 +321,7 @@ FRESH = count()
 def test_it_behaves_as_a_list_that_survives_closing(tmp_path: Path) -> None:
     FOLDER[:] = [tmp_path]
     machine = Queue.TestCase
-    machine.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+    machine.settings = settings(
+        max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
     machine().runTest()
