@@ -9,7 +9,7 @@ from edge.geometry import DirectedLine, GroundPlane
 from edge.passages import LaneGeometry, PassageFinder
 from edge.phases import PhaseTimes, SignalPhases
 from edge.records import NS_PER_S, Judgement, Passage
-from edge.rule import LaneRule, judge
+from edge.rule import LaneRule, judge, latest_crossing_ns
 from edge.tracker import Tracker, TrackerSettings
 
 if TYPE_CHECKING:
@@ -67,17 +67,21 @@ class Approach:
             times = phase_times(group)
             self.phases[group.id].advance(end_ns + times.filter_ns + times.transition_ns + 2)
         self._waiting.extend(self._finder.finish())
-        return self._judge_settled()
+        return self._judge(len(self._waiting))
 
     def _judge_settled(self) -> list[Judged]:
-        """Judge, in the order of crossing, what can be judged; nothing waits without bound."""
-        due = [passage for passage in self._waiting if self._settled(passage)]
-        due += self._waiting[: max(0, len(self._waiting) - _WAITING)]
-        self._waiting = [passage for passage in self._waiting if passage not in due]
-        return [self._judged(passage) for passage in due]
+        """Judge what can be judged, and the longest waiting where too many wait: nothing waits without bound."""
+        return self._judge(max(0, len(self._waiting) - _WAITING))
+
+    def _judge(self, at_least: int) -> list[Judged]:
+        """Judge the settled passages and the first ``at_least`` of all that wait, in the order of crossing."""
+        due = [passage for index, passage in enumerate(self._waiting) if index < at_least or self._settled(passage)]
+        kept = {id(passage) for passage in due}
+        self._waiting = [passage for passage in self._waiting if id(passage) not in kept]
+        return [self._judged(passage) for passage in sorted(due, key=lambda passage: passage.t_cross_ns)]
 
     def _settled(self, passage: Passage) -> bool:
-        return self._phases_of(passage).settled_ns >= passage.t_cross_ns
+        return self._phases_of(passage).settled_ns >= latest_crossing_ns(passage)
 
     def _phases_of(self, passage: Passage) -> SignalPhases:
         return self.phases[self._site.lane(passage.lane).signal_group]

@@ -42,23 +42,41 @@ class LaneGeometry:
 
 @dataclass(slots=True)
 class _Crossing:
-    """A crossing on its way to becoming a passage: between which two observations it fell, and what followed."""
+    """A crossing on its way to becoming a passage: between which two observations it fell, and what followed.
+
+    ``left_ns`` is when the track was last clearly before the line, ``past_ns`` when it came clearly past it, first
+    observed there as ``past``; ``near`` are the observations around it from which instant and speed are computed.
+    """
 
     t_ns: int
     before: TrackPoint
     after: TrackPoint
+    left_ns: int
+    near: list[TrackPoint]
+    past_ns: int = 0
+    past: TrackPoint | None = None
     seen_past: bool = False
     t_confirm_ns: int | None = None
 
 
 @dataclass(slots=True)
+class _Progress:
+    """How far one track has come in one lane. What matters of its past is kept here, since its points are bounded."""
+
+    clear_since_ns: int | None = None
+    last_clear: TrackPoint | None = None
+    left_ns: int = 0
+    crossing: _Crossing | None = None
+    done: bool = False
+
+
+@dataclass(slots=True)
 class _Path:
-    """What is known of one track: its raw points, bounded, and per lane a crossing under way or done."""
+    """What is known of one track: its raw points, bounded, and how far it has come in every lane."""
 
     points: list[TrackPoint] = field(default_factory=list)
     vehicle_class: VehicleClass = VehicleClass.CAR
-    crossings: dict[str, _Crossing] = field(default_factory=dict)
-    done: set[str] = field(default_factory=set)
+    lanes: dict[str, _Progress] = field(default_factory=dict)
 
 
 def contact_point(point: TrackPoint) -> Point:
@@ -98,60 +116,80 @@ class PassageFinder:
         if len(path.points) > _KEPT_POINTS:
             del path.points[: _KEPT_POINTS // 4]
         for lane in self._lanes:
-            if lane.lane not in path.done and len(path.points) > 1:
-                _follow(path, lane)
+            progress = path.lanes.setdefault(lane.lane, _Progress())
+            if not progress.done:
+                _follow(path.points, lane, progress)
 
     def _complete(self, track: int, path: _Path, now_ns: int, *, ended: bool) -> Iterable[Passage]:
         for lane in self._lanes:
-            crossing = path.crossings.get(lane.lane)
-            if crossing is None or lane.lane in path.done:
+            progress = path.lanes[lane.lane]
+            crossing = progress.crossing
+            if crossing is None or progress.done or not crossing.seen_past:
                 continue
             late = now_ns - crossing.t_ns > lane.confirm_ns
-            if crossing.seen_past and (crossing.t_confirm_ns is not None or late or ended):
-                path.done.add(lane.lane)
+            if crossing.t_confirm_ns is not None or late or ended:
+                progress.done = True
                 yield _passage(track, path, lane, crossing)
 
 
-def _follow(path: _Path, lane: LaneGeometry) -> None:
+def _follow(points: Sequence[TrackPoint], lane: LaneGeometry, progress: _Progress) -> None:
     """Take a track's newest point into account for one lane."""
-    before, after = path.points[-2], path.points[-1]
-    crossing = path.crossings.get(lane.lane)
-    was, now = (lane.stop.distance(contact_point(point)) for point in (before, after))
+    after = points[-1]
+    now = lane.stop.distance(contact_point(after))
+    if now < -_clearance_px(after):
+        progress.last_clear = after
+        if progress.clear_since_ns is None:
+            progress.clear_since_ns = after.t_ns
+    if len(points) == 1:
+        return
+    before = points[-2]
+    was = lane.stop.distance(contact_point(before))
+    if progress.last_clear is before:
+        progress.left_ns = _rises(before, after, was + _clearance_px(before), now + _clearance_px(after))
     if now < 0:
         # Back on the near side before it was clearly past: a trembling box, not a crossing.
-        if crossing is not None and not crossing.seen_past:
-            del path.crossings[lane.lane]
+        if progress.crossing is not None and not progress.crossing.seen_past:
+            progress.crossing = None
         return
-    if was < 0 and crossing is None:
-        crossing = _crossing(path.points, lane)
-        if crossing is not None:
-            path.crossings[lane.lane] = crossing
-    if crossing is None:
-        return
-    if now > _clearance_px(after) and after.t_ns - crossing.t_ns >= lane.dwell_ns:
-        crossing.seen_past = True
-    if crossing.t_confirm_ns is None:
-        crossing.t_confirm_ns = _confirm(path.points, lane, crossing)
+    if was < 0 and progress.crossing is None:
+        progress.crossing = _crossing(points, lane, progress)
+    if progress.crossing is not None:
+        _follow_crossing(points, lane, progress.crossing)
 
 
-def _crossing(points: Sequence[TrackPoint], lane: LaneGeometry) -> _Crossing | None:
-    """The crossing of the stop line between the last two points, or None where it does not count."""
+def _follow_crossing(points: Sequence[TrackPoint], lane: LaneGeometry, crossing: _Crossing) -> None:
+    """Take the newest point of a track that has crossed into account: whether it is clearly past, and confirmed."""
     before, after = points[-2], points[-1]
-    t_ns, _ = _interpolated(before, after, lane.stop)
-    (x1, y1), (x2, y2) = contact_point(before), contact_point(after)
+    if after.t_ns <= crossing.after.t_ns + _SPEED_NS:
+        crossing.near.append(after)
+    if not crossing.seen_past:
+        was, now = (lane.stop.distance(contact_point(point)) - _clearance_px(point) for point in (before, after))
+        if now <= 0:
+            crossing.past = None
+        elif crossing.past is None:
+            crossing.past = after
+            crossing.past_ns = _rises(before, after, was, now)
+        crossing.seen_past = crossing.past is not None and after.t_ns - crossing.past.t_ns >= lane.dwell_ns
+    if crossing.t_confirm_ns is None:
+        crossing.t_confirm_ns = _confirm(points, lane, crossing)
+
+
+def _crossing(points: Sequence[TrackPoint], lane: LaneGeometry, progress: _Progress) -> _Crossing | None:
+    """The crossing of the stop line between the last two points, or None where it does not count.
+
+    It counts where it meets the finite line, and the track was clearly on the near side at least the dwell time before
+    and has come from there in the lane's direction.
+    """
+    before, after = points[-2], points[-1]
+    t_ns = _interpolated(before, after, lane.stop)
+    if progress.last_clear is None or progress.clear_since_ns is None or t_ns - progress.clear_since_ns < lane.dwell_ns:
+        return None
+    (x1, y1), (x2, y2) = contact_point(progress.last_clear), contact_point(after)
     forwards = (x2 - x1) * lane.direction[0] + (y2 - y1) * lane.direction[1] > 0
-    on_line = 0 <= lane.stop.along(_between(before, after, t_ns)) <= 1
-    if on_line and forwards and _seen_before(points[:-1], lane, t_ns):
-        return _Crossing(t_ns, before, after)
-    return None
-
-
-def _seen_before(points: Sequence[TrackPoint], lane: LaneGeometry, t_ns: int) -> bool:
-    """Whether the track was clearly on the near side, at least the dwell time before the crossing."""
-    return any(
-        t_ns - point.t_ns >= lane.dwell_ns and lane.stop.distance(contact_point(point)) < -_clearance_px(point)
-        for point in points
-    )
+    if not forwards or not 0 <= lane.stop.along(_between(before, after, t_ns)) <= 1:
+        return None
+    near = [point for point in points[:-1] if point is before or before.t_ns - point.t_ns <= _SPEED_NS]
+    return _Crossing(t_ns, before, after, progress.left_ns, near)
 
 
 def _clearance_px(point: TrackPoint) -> float:
@@ -163,26 +201,32 @@ def _confirm(points: Sequence[TrackPoint], lane: LaneGeometry, crossing: _Crossi
     before, after = points[-2], points[-1]
     if not lane.confirm.distance(contact_point(before)) < 0 <= lane.confirm.distance(contact_point(after)):
         return None
-    t_ns = max(crossing.t_ns, _interpolated(before, after, lane.confirm)[0])
+    t_ns = max(crossing.t_ns, _interpolated(before, after, lane.confirm))
     on_line = -0.1 <= lane.confirm.along(_between(before, after, t_ns)) <= 1.1
     return t_ns if on_line and t_ns - crossing.t_ns <= lane.confirm_ns else None
 
 
-def _interpolated(before: TrackPoint, after: TrackPoint, line: DirectedLine) -> tuple[int, float]:
-    """Instant (ns) and speed (px/s) of a crossing between two points on either side of a line."""
+def _interpolated(before: TrackPoint, after: TrackPoint, line: DirectedLine) -> int:
+    """The instant at which a track crossed a line, from two points on either side of it."""
     was, now = line.distance(contact_point(before)), line.distance(contact_point(after))
-    span_ns = after.t_ns - before.t_ns
-    return before.t_ns + round(span_ns * (-was / (now - was))), (now - was) * NS_PER_S / span_ns
+    return _rises(before, after, was, now)
 
 
-def _fitted(points: Sequence[TrackPoint], line: DirectedLine, crossing: _Crossing) -> tuple[int, float]:
-    """Instant (ns) and speed (px/s) of a crossing, now that it has been seen from both sides.
+def _rises(before: TrackPoint, after: TrackPoint, was: float, now: float) -> int:
+    """When a quantity that was negative and is no longer so went through zero; ``after`` where it still is negative."""
+    if now < 0:
+        return after.t_ns
+    return before.t_ns + round((after.t_ns - before.t_ns) * (-was / (now - was)))
+
+
+def _fitted_ns(line: DirectedLine, crossing: _Crossing) -> int:
+    """The instant of a crossing, now that it has been seen from both sides.
 
     A straight line is fitted through the distances shortly before and after (least squares), which averages the tremble
     of single boxes; its root counts where it falls between the two observations, else plain interpolation does.
     """
     before, after = crossing.before, crossing.after
-    near = [point for point in points if before.t_ns - _FIT_NS <= point.t_ns <= after.t_ns + _FIT_NS]
+    near = [point for point in crossing.near if before.t_ns - _FIT_NS <= point.t_ns <= after.t_ns + _FIT_NS]
     times = [(point.t_ns - before.t_ns) / NS_PER_S for point in near]
     distances = [line.distance(contact_point(point)) for point in near]
     mean_t, mean_d = fmean(times), fmean(distances)
@@ -191,8 +235,8 @@ def _fitted(points: Sequence[TrackPoint], line: DirectedLine, crossing: _Crossin
     if slope > 0:
         fitted_ns = before.t_ns + round((mean_t - mean_d / slope) * NS_PER_S)
         if before.t_ns <= fitted_ns <= after.t_ns:
-            return fitted_ns, slope
-    return _interpolated(before, after, line)
+            return fitted_ns
+    return crossing.t_ns
 
 
 def _between(before: TrackPoint, after: TrackPoint, t_ns: int) -> Point:
@@ -203,9 +247,11 @@ def _between(before: TrackPoint, after: TrackPoint, t_ns: int) -> Point:
 
 def _passage(track: int, path: _Path, lane: LaneGeometry, crossing: _Crossing) -> Passage:
     before, after = crossing.before, crossing.after
-    t_ns, speed = _fitted(path.points, lane.stop, crossing)
+    t_ns = _fitted_ns(lane.stop, crossing)
     bracket_ns = max(t_ns - before.t_ns, after.t_ns - t_ns)
-    edge_ns = round(_clearance_px(before) / speed * NS_PER_S)
+    # How long the contact was too near to the line to tell its side: short for one that drives over it, long for one
+    # that comes to rest on it.
+    edge_ns = max(t_ns - crossing.left_ns, crossing.past_ns - t_ns)
     return Passage(
         lane=lane.lane,
         track=track,
@@ -213,18 +259,15 @@ def _passage(track: int, path: _Path, lane: LaneGeometry, crossing: _Crossing) -
         t_cross_ns=t_ns,
         uncertainty_ns=bracket_ns + edge_ns,
         t_confirm_ns=None if crossing.t_confirm_ns is None else max(t_ns, crossing.t_confirm_ns),
-        speed_mps=_speed_mps(path.points, lane.ground, t_ns),
+        speed_mps=_speed_mps(crossing.near, lane.ground),
         cross_px=_between(before, after, t_ns),
         points=tuple(path.points),
     )
 
 
-def _speed_mps(points: Sequence[TrackPoint], ground: GroundPlane | None, t_ns: int) -> float | None:
+def _speed_mps(near: Sequence[TrackPoint], ground: GroundPlane | None) -> float | None:
     """Speed over ground around the crossing, from the ends of the observed stretch; None without calibration."""
     if ground is None:
-        return None
-    near = [point for point in points if abs(point.t_ns - t_ns) <= _SPEED_NS]
-    if len(near) < 2:
         return None
     (x1, y1), (x2, y2) = (ground.to_ground(contact_point(point)) for point in (near[0], near[-1]))
     return hypot(x2 - x1, y2 - y1) * NS_PER_S / (near[-1].t_ns - near[0].t_ns)

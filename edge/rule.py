@@ -23,6 +23,10 @@ LONGEST_M = {
 """Generous lengths by class, used where the site file gives none; 18.75 m is the EU's limit (Directive 96/53/EC)."""
 
 
+_SLOWEST_MPS = 0.1
+"""A vehicle that hardly moves is taken to move at this speed, so that its rear margin stays a number."""
+
+
 @dataclass(frozen=True, slots=True)
 class LaneRule:
     """What the rule needs of a lane and its site; the meaning of each value is that of ``config.Rule`` and ``Lane``."""
@@ -48,6 +52,11 @@ def judge(passage: Passage, shown: PhaseInterval, rule: LaneRule) -> Judgement:
     return Judgement(verdict, shown.phase, shown.fault, elapsed_s, max(0.0, at_least_s), deductions_s, amber_s)
 
 
+def latest_crossing_ns(passage: Passage) -> int:
+    """The latest instant at which the crossing may have happened; at its last point the track was past the line."""
+    return max(passage.t_cross_ns, min(passage.t_cross_ns + passage.uncertainty_ns, passage.points[-1].t_ns))
+
+
 def _not_red(shown: PhaseInterval) -> Verdict:
     match shown.phase:
         case Phase.GREEN:
@@ -66,6 +75,8 @@ def _on_red(passage: Passage, shown: PhaseInterval, rule: LaneRule, at_least_s: 
     """The verdict on red; ``contact_s`` is the least red time of the visible contact, the unseen front left aside."""
     if shown.fault is Fault.SHORT_AMBER:
         return Verdict.SHORT_AMBER
+    if shown.end_ns is not None and shown.end_ns <= latest_crossing_ns(passage):
+        return Verdict.UNKNOWN_PHASE  # the crossing may have come after the red
     if contact_s <= rule.grace_s:
         return Verdict.WITHIN_GRACE
     if at_least_s <= rule.grace_s:
@@ -89,6 +100,6 @@ def _deductions(passage: Passage, rule: LaneRule) -> dict[str, float]:
 
 def _rear_margin_s(passage: Passage, rule: LaneRule) -> float:
     """How much earlier the unseen front may have crossed: length over speed, or a fixed bound without calibration."""
-    if not passage.speed_mps:
+    if passage.speed_mps is None:
         return rule.rear_margin_s
-    return (rule.vehicle_length_m or LONGEST_M[passage.vehicle_class]) / passage.speed_mps
+    return (rule.vehicle_length_m or LONGEST_M[passage.vehicle_class]) / max(passage.speed_mps, _SLOWEST_MPS)
