@@ -121,8 +121,8 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
     parser.add_argument("--model", type=Path, help="the TOML file of another model than the embedded one")
-    parser.add_argument("--seconds", type=float, default=16.0, help="length of the recordings (default 16)")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each side is measured (default 5)")
+    parser.add_argument("--seconds", type=float, default=12.0, help="length of the recordings (default 12)")
+    parser.add_argument("--rounds", type=int, default=7, help="how often each side is measured (default 7)")
     parser.add_argument("--json", action="store_true", help="figures for a program to read")
     return parser.parse_args()
 
