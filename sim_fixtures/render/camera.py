@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -53,18 +54,15 @@ class Camera:
 
     def project(self, points_m: Array) -> tuple[Array, Array]:
         """Picture places (n, 2) in pixels and depths (n,) in metres of world points (n, 3)."""
-        clip = np.c_[points_m, np.ones(len(points_m))] @ self.matrix().T
+        matrix = camera_matrix(self)
+        clip = points_m @ matrix[:, :3].T + matrix[:, 3]
         w = np.where(np.abs(clip[:, 3]) < 1e-6, 1e-6, clip[:, 3])
         x = (clip[:, 0] / w * 0.5 + 0.5) * self.width_px
         y = (0.5 - clip[:, 1] / w * 0.5) * self.height_px
         return np.stack([x, y], axis=1), clip[:, 3]
 
 
-def look_from_behind(stop_y_m: float, back_m: float, side_m: float, height_m: float, focal_mm: float, ahead_m: float = 4.0, aim_x_m: float = 3.0) -> Camera:
-    """A camera behind the stop line that looks along the travel: vehicles are seen from the rear."""
-    return Camera((side_m, stop_y_m - back_m, height_m), (aim_x_m, stop_y_m + ahead_m, 0.0), focal_mm)
-
-
-def look_from_front(stop_y_m: float, ahead_m: float, side_m: float, height_m: float, focal_mm: float, aim_y_m: float = -3.0, aim_x_m: float = 3.0) -> Camera:
-    """A camera past the junction that looks back: vehicles are seen from the front."""
-    return Camera((side_m, stop_y_m + ahead_m, height_m), (aim_x_m, stop_y_m + aim_y_m, 0.0), focal_mm)
+@lru_cache(maxsize=64)
+def camera_matrix(camera: Camera) -> Array:
+    """`Camera.matrix`, remembered."""
+    return camera.matrix()

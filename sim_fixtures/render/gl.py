@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import cv2
 import moderngl
@@ -23,6 +25,7 @@ MOVING_SHADOW_PX = 1024
 SHADOW_HALF_M = 60.0
 MOVING_HALF_M = 42.0
 MOST_POSTS = 8
+FARTHEST_M = 130.0
 
 
 VARIED = ("static", "moving", "mirror", "compose", "sky")
@@ -106,7 +109,7 @@ class Renderer:
         self._programs: dict[tuple[str, tuple[str, ...]], moderngl.Program] = {}
         self._variant: tuple[str, ...] = ()
         self._targets(samples)
-        self._buffers: dict[str, tuple[moderngl.Buffer, moderngl.Buffer]] = {}
+        self._buffers: dict[str, tuple[moderngl.Buffer, ...]] = {}
         self._vaos: dict[tuple[str, str, tuple[str, ...]], moderngl.VertexArray] = {}
         self._quad_buffer = self.ctx.buffer(np.array([-1, -1, 1, -1, -1, 1, 1, 1], "f4").tobytes())
         self._world: World | None = None
@@ -176,18 +179,24 @@ class Renderer:
         """The vertex array that draws a kind of thing with a program."""
         key = (kind, program, self._variant if program in VARIED else ())
         if key not in self._vaos:
-            whole, plain = self._mesh_buffers(kind)
+            whole, whole_index, plain, plain_index = self._mesh_buffers(kind)
             if program in ("moving", "mirror"):
-                self._vaos[key] = self.ctx.vertex_array(self._program(program), [(whole, "3f 3f 3f 4f", "pos", "nrm", "col", "att")])
+                content = [(whole, "3f 3f 3f 4f", "pos", "nrm", "col", "att")]
+                self._vaos[key] = self.ctx.vertex_array(self._program(program), content, whole_index)
             else:
-                self._vaos[key] = self.ctx.vertex_array(self._program(program), [(plain, "3f", "pos")])
+                self._vaos[key] = self.ctx.vertex_array(self._program(program), [(plain, "3f", "pos")], plain_index)
         return self._vaos[key]
 
-    def _mesh_buffers(self, kind: str) -> tuple[moderngl.Buffer, moderngl.Buffer]:
+    def _mesh_buffers(self, kind: str) -> tuple[moderngl.Buffer, ...]:
+        """Buffers of a kind: all columns and their index, places only and their index."""
         if kind not in self._buffers:
             mesh = signal_head_mesh() if kind == "signal" else model(kind).mesh
-            self._buffers[kind] = self.ctx.buffer(mesh.tobytes()), self.ctx.buffer(np.ascontiguousarray(mesh[:, :3]).tobytes())
+            self._buffers[kind] = (*self._indexed(mesh), *self._indexed(mesh[:, :3]))
         return self._buffers[kind]
+
+    def _indexed(self, rows: Vertices) -> tuple[moderngl.Buffer, moderngl.Buffer]:
+        distinct, index = np.unique(rows, axis=0, return_inverse=True)
+        return self.ctx.buffer(distinct.tobytes()), self.ctx.buffer(index.reshape(-1).astype("i4").tobytes())
 
     def _full(self, name: str) -> moderngl.VertexArray:
         key = ("", name, self._variant if name in VARIED else ())
@@ -315,7 +324,9 @@ class Renderer:
 
     def frame(self, actors: Sequence[Actor], look: FrameLook) -> Picture:
         """One picture, shape (height, width, 3), RGB."""
-        actors = [actor for actor in actors if abs(actor.x_m) < 120 and abs(actor.y_m) < 160]
+        eye = self.camera.eye_m
+        near = [(math.hypot(actor.x_m - eye[0], actor.y_m - eye[1]), actor) for actor in actors]
+        actors = [actor for distance, actor in sorted(near, key=itemgetter(0)) if distance < FARTHEST_M]
         matrices = [actor.matrix() for actor in actors]
         if self.has_sun:
             self._draw_moving_shadows(actors, matrices, look)
@@ -326,7 +337,8 @@ class Renderer:
         self._set("compose", cloud_at=look.cloud_at)
         self._full("compose").render(moderngl.TRIANGLE_STRIP)
         ctx.depth_func = "<="
-        self._draw_on_ground(actors, matrices)
+        seen = [self._in_view(actor) for actor in actors]
+        self._draw_on_ground(actors, matrices, seen)
         if self.light.wet > 0.3:
             self._draw_reflections(actors, matrices, look)
         ctx.enable_only(moderngl.DEPTH_TEST)
@@ -355,12 +367,12 @@ class Renderer:
                     depth.render()
             self._set("depth", sway=(0.0, 0.0))
 
-    def _draw_on_ground(self, actors: Sequence[Actor], matrices: Sequence[Array]) -> None:
+    def _draw_on_ground(self, actors: Sequence[Actor], matrices: Sequence[Array], seen: Sequence[bool]) -> None:
         ctx = self.ctx
         ctx.enable(moderngl.BLEND)
         self._frame_fbo.depth_mask = False
         ctx.blend_func = moderngl.ZERO, moderngl.SRC_COLOR
-        for actor, matrix in zip(actors, matrices, strict=True):
+        for actor, matrix in (pair for pair, shows in zip(zip(actors, matrices, strict=True), seen, strict=True) if shows):
             thing = model(actor.kind)
             length, half = thing.length_m, thing.width_m / 2 + 0.7
             self._set("contact", M=matrix, lift=0.02, span=(-length - 0.9, -half, 0.9, half), body=(length, thing.width_m - 0.3, 0.0), depth=0.72 if thing.length_m > 1 else 0.4)

@@ -64,7 +64,7 @@ def site_toml(scene: Scene) -> str:
     """The file `site.toml`."""
     lines = ["schema = 1", "", "[site]", f'id = "{scene.name.replace("_", "-")}"', "", "[camera]"]
     lines += [f"size_px = [{scene.camera.width_px}, {scene.camera.height_px}]", ""]
-    for group in dict.fromkeys(plan.group for plan in scene.lanes):
+    for group in dict.fromkeys(line.group for line in scene.timelines):
         lines += ["[[signal_groups]]", f'id = "{group}"', f"min_amber_s = {scene.min_amber_s:g}"]
         lines += [f"max_phase_s = {scene.max_phase_s:g}"] if scene.max_phase_s else []
         lines.append("")

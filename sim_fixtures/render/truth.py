@@ -13,8 +13,7 @@ from .signals import PHASES
 from .site import LaneLines, Line, lane_lines
 from .vehicles import CLASSES, model
 
-SAMPLE_S = 0.02
-LATE_S = 15.0
+SAMPLE_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +44,39 @@ def along(line: Line, point: tuple[float, float]) -> float:
     return ((point[0] - x1) * dx + (point[1] - y1) * dy) / (dx * dx + dy * dy)
 
 
-def bottom_centres(scene: Scene, user: RoadUser) -> list[tuple[float, float, float]]:
-    """(t, x, y) of the bottom-centre of its whole box over the recording, while it is near the junction."""
+Track = list[tuple[float, float, float]]
+
+
+def bottom_centre_at(scene: Scene, user: RoadUser, t_s: float) -> tuple[float, float] | None:
+    """Bottom-centre of its whole box at a time."""
+    box = scene.box(user, t_s)
+    return None if box is None else ((box[0] + box[2]) / 2, box[3])
+
+
+def bottom_centres(scene: Scene, user: RoadUser) -> Track:
+    """(t, x, y) of the bottom-centre of its box, sampled over the recording while it is near the junction."""
     out = []
     for t in np.arange(0.0, scene.duration_s, SAMPLE_S):
-        if not -32 < user.motion.place(float(t)) < 32:
-            continue
-        box = scene.box(user, float(t))
-        if box is not None:
-            out.append((float(t), (box[0] + box[2]) / 2, box[3]))
+        if -32 < user.motion.place(float(t)) < 32:
+            point = bottom_centre_at(scene, user, float(t))
+            if point is not None:
+                out.append((float(t), *point))
     return out
 
 
-def crossing(track: list[tuple[float, float, float]], line: Line, direction: tuple[float, float], slack: float = 0.0, after_s: float = -1.0) -> float | None:
-    """When a track of points crosses a finite line in the direction, interpolated; None if it does not."""
+def crossing(scene: Scene, user: RoadUser, track: Track, line: Line, direction: tuple[float, float], slack: float = 0.0, after_s: float = -1.0) -> float | None:
+    """When a road user crosses a finite line in the direction, to half a millisecond; None if it does not."""
     for (t0, x0, y0), (t1, x1, y1) in zip(track[:-1], track[1:], strict=True):
-        a, b = side(line, (x0, y0), direction), side(line, (x1, y1), direction)
-        if t1 - t0 > 3 * SAMPLE_S or not a < 0 <= b or t1 < after_s:
+        if t1 - t0 > 1.5 * SAMPLE_S or t1 < after_s or not side(line, (x0, y0), direction) < 0 <= side(line, (x1, y1), direction):
             continue
-        share = -a / (b - a)
-        if -slack <= along(line, (x0 + share * (x1 - x0), y0 + share * (y1 - y0))) <= 1 + slack:
-            return t0 + share * (t1 - t0)
+        low, high = t0, t1
+        while high - low > 0.0005:
+            middle = (low + high) / 2
+            point = bottom_centre_at(scene, user, middle)
+            low, high = (middle, high) if point is None or side(line, point, direction) < 0 else (low, middle)
+        point = bottom_centre_at(scene, user, high)
+        if point is not None and -slack <= along(line, point) <= 1 + slack:
+            return (low + high) / 2
     return None
 
 
@@ -74,10 +85,10 @@ def passages(scene: Scene, user: RoadUser, lines: list[LaneLines]) -> list[Passa
     track = bottom_centres(scene, user)
     out = []
     for lane in lines:
-        t_cross = crossing(track, lane.stop_px, lane.direction)
+        t_cross = crossing(scene, user, track, lane.stop_px, lane.direction)
         if t_cross is None:
             continue
-        t_confirm = crossing(track, lane.confirm_px, lane.direction, 0.1, t_cross)
+        t_confirm = crossing(scene, user, track, lane.confirm_px, lane.direction, 0.1, t_cross)
         if t_confirm is not None and t_confirm - t_cross > scene.confirm_within_s:
             t_confirm = None
         out.append(_judged(scene, lane, t_cross, t_confirm))

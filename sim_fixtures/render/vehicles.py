@@ -161,7 +161,7 @@ def _greenhouse(s: CarShape) -> Vertices:
 
 def _glazing(s: CarShape) -> Vertices:
     base, roof = s.width / 2 * 0.93, s.width / 2 * (0.74 if s.height < 2 else 0.86)
-    low, high, lift = s.belt + 0.02, s.height - 0.09, 0.018
+    low, high, lift = s.belt + 0.02, s.height - 0.09, 0.045
     span = max(s.height - s.belt, 0.1)
 
     def half(z: float) -> float:
@@ -209,7 +209,7 @@ def _side_panes(
         a, b = i / count + (0.012 if i else 0), (i + 1) / count - (0.018 if i + 1 < count else 0)
         xs = [-(front_low + (rear_low - front_low) * f) for f in (a, b)]
         xt = [-(front_high + (rear_high - front_high) * f) for f in (a, b)]
-        y_low, y_high = half(low) + lift, half(high) + lift
+        y_low, y_high = half(low) + lift * 0.4, half(high) + lift * 0.4
         panes.append(polygon([(xs[0], y_low, low), (xt[0], y_high, high), (xt[1], y_high, high), (xs[1], y_low, low)], GLASS))
     return join(panes)
 

@@ -33,6 +33,7 @@ class Layout:
     ground: Material = Material.GRASS
     building_share: float = 0.8
     trees: int = 10
+    mast_arm: bool = True  # may lamps hang over the far side of the junction
     seed: int = 0
 
     @property
@@ -310,7 +311,7 @@ def _signals(g: Layout, rng: np.random.Generator) -> tuple[list[SignalHead], Ver
 
     south = -math.pi / 2
     post(near_x, 0.3, south, "approach")
-    if style == 0 or g.lanes_in > 2:
+    if g.mast_arm and (style == 0 or g.lanes_in > 2):
         arm(near_x + 0.2, far_y, -(g.right_m + 0.9 - g.lane_x(0)), south, "approach", [g.lane_x(i) - near_x - 0.2 for i in range(g.lanes_in)])
     elif style == 1:
         post(near_x, far_y, south, "approach", 3.6)
