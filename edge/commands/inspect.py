@@ -31,10 +31,6 @@ _ROWS_KEPT = 30
 _COLUMNS = ("received", "site/node", "lane", "class", "time", "red at least", "check")
 
 
-class _Asked(Exception):  # noqa: N818 - SIGTERM as an orderly end, never leaves this module
-    pass
-
-
 def inspect(
     broker: Broker, key_files: Sequence[Path], show: Show, notices: Console, *, seconds: float | None, count: int | None
 ) -> Tally:
@@ -45,20 +41,16 @@ def inspect(
     keys = load_public_keys(key_files)
     tally = Tally()
     ready = partial(notices.print, f"listening to {broker.prefix}/# at {broker.url}", highlight=False, soft_wrap=True)
-    previous = signal.signal(signal.SIGTERM, _asked)
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         for seen in watch(broker, broker.prefix, keys, seconds=seconds, stop_after=count, on_ready=ready):
             tally.add(seen)
             show(seen)
-    except (_Asked, KeyboardInterrupt):
-        pass
+    except KeyboardInterrupt:
+        pass  # asked to end, as SIGTERM does
     finally:
         signal.signal(signal.SIGTERM, previous)
     return tally
-
-
-def _asked(_number: int, _frame: object) -> None:
-    raise _Asked
 
 
 @contextmanager
