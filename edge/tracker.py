@@ -100,9 +100,13 @@ class Tracker:
         self._tracks: list[_Track] = []
         self._numbers = 0
         self._t_ns: int | None = None
+        self.skipped = 0
 
     def update(self, t_ns: int, detections: Sequence[Detection]) -> TrackStep:
-        """Take one frame's detections; times must rise from call to call."""
+        """Take one frame's detections; a frame that is not later than the one before is skipped and counted."""
+        if self._t_ns is not None and t_ns <= self._t_ns:
+            self.skipped += 1
+            return TrackStep(self._t_ns, (), ())
         if self._t_ns is not None:
             for track in self._tracks:
                 track.predict((t_ns - self._t_ns) / NS_PER_S)
