@@ -146,7 +146,7 @@ CASES: dict[str, tuple[Spoil, str]] = {
             )
             + timeline(inputs, "t_s,group,red,amber,green\n0,west,1,0,0\n")
         ),
-        'has no row of the group "north" of lane through',
+        'has no row of the signal group "north" that lane through needs',
     ),
     "lamps are garbage": (
         lambda inputs: timeline(inputs, "\x00\x01 what is this?\n"),

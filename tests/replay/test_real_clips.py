@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.command import ROOT, Outcome, passages, stopline
+from tests.replay.matching import matched
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,20 +59,6 @@ def lamps_file(folder: Path) -> Path:
     return file
 
 
-def matched(true_s: list[float], reported_s: list[float]) -> list[float]:
-    """Errors of one-to-one matches, nearest pairs first."""
-    pairs = sorted((abs(r - t), t, i) for t in true_s for i, r in enumerate(reported_s) if abs(r - t) <= WITHIN_S)
-    errors: list[float] = []
-    used_true: set[float] = set()
-    used: set[int] = set()
-    for error_s, t, i in pairs:
-        if t not in used_true and i not in used:
-            used_true.add(t)
-            used.add(i)
-            errors.append(error_s)
-    return errors
-
-
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
     folder = tmp_path_factory.mktemp("real-clips")
@@ -94,8 +81,9 @@ def _compare(clip: str, folder: Path, outcome: Outcome) -> Found:
     reported_s = [float(row["t_cross_s"]) for row in rows]
     for t_s, row in zip(reported_s, rows, strict=True):
         assert row["phase"] == ("green" if t_s < 9 else "amber" if t_s < 12 else "red"), row
-    errors_s = matched(true_s, reported_s)
-    return Found(len(true_s), len(reported_s), tuple(errors_s), 1 / truth["nominal_fps"])
+    pairs = matched(true_s, reported_s, lambda true, reported: abs(reported - true), WITHIN_S)
+    errors_s = tuple(abs(reported_s[j] - true_s[i]) for i, j in pairs)
+    return Found(len(true_s), len(reported_s), errors_s, 1 / truth["nominal_fps"])
 
 
 def test_crossings_are_found_and_none_is_invented(found: dict[str, Found]) -> None:
