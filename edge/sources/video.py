@@ -30,6 +30,7 @@ _LIVE_SCHEMES = ("rtsp", "rtsps", "rtmp", "srt", "tcp", "udp", "v4l2")
 _DECODER_THREADS = 2
 _LIVE_BACKLOG = 4
 _NOMINAL_INTERVAL_NS = NS_PER_S // 25
+_SHORTEST_NS = NS_PER_S // 1000
 
 
 @dataclass(slots=True)
@@ -104,6 +105,8 @@ def _open(name: str, options: dict[str, str], timeout_s: float | None) -> av.con
             f"{name} is no recording that can be read: give a whole video file such as MP4, Matroska or AVI"
         ) from None
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        if timeout_s is None and isinstance(error, (av.error.EOFError, UnicodeError)):
+            raise SourceError(f"{name} is damaged in its header: copy it again or give another recording") from None
         words = getattr(error, "strerror", None) or str(error)
         raise SourceError(f"{name} cannot be opened ({words}): check the address") from None
 
@@ -127,7 +130,8 @@ class VideoSource:
         self._timeout_s = timeout_s
         self._container = container
         self._stream = container.streams.video[0]
-        if not self._stream.width:
+        # PyAV gives a stream of an unknown or damaged kind no codec, and then no width.
+        if getattr(self._stream, "codec_context", None) is None or not self._stream.width:
             raise SourceError(f"{name} holds video of a kind that cannot be decoded here: convert it to H.264")
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = _DECODER_THREADS
@@ -135,7 +139,8 @@ class VideoSource:
         self.size_px: Size = (self._stream.width, self._stream.height)
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.average_fps: float | None = float(rate) if rate else None
-        self.interval_ns = round(NS_PER_S / rate) if rate else _NOMINAL_INTERVAL_NS
+        # A damaged header may state any rate.
+        self.interval_ns = min(max(round(NS_PER_S / rate), _SHORTEST_NS), NS_PER_S) if rate else _NOMINAL_INTERVAL_NS
         self.duration_s = self._duration_s()
         self.frame_count = self._frame_count()
         self._reader: _Reader | None = None
@@ -213,13 +218,20 @@ class VideoSource:
                 return
 
     def _packets(self) -> Iterator[av.Packet[Any]]:
-        try:
-            yield from self._container.demux(self._stream)
-        except av.error.EOFError:
-            return
-        except (av.error.FFmpegError, OSError) as error:
-            words = "no picture came in time" if isinstance(error, av.error.ExitError) else error.strerror
-            raise SourceError(f"{self.name} failed after {self.stats.decoded} pictures ({words}): check it") from None
+        while True:
+            try:
+                yield from self._container.demux(self._stream)
+            except IndexError:
+                self.stats.corrupt_packets += 1  # PyAV trips over a packet of a stream that appeared midway: read on
+            except av.error.EOFError:
+                return
+            except (av.error.FFmpegError, OSError) as error:
+                words = "no picture came in time" if isinstance(error, av.error.ExitError) else error.strerror
+                raise SourceError(
+                    f"{self.name} failed after {self.stats.decoded} pictures ({words}): check it"
+                ) from None
+            else:
+                return
 
     def _check_end(self) -> None:
         if self._endless:

@@ -4,6 +4,7 @@ import json
 import wave
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -115,6 +116,32 @@ def test_corrupt_packets_are_survived_and_counted(tmp_path: Path) -> None:
         assert video.stats.corrupt_packets + video.stats.corrupt_frames >= 3
     assert len(times) >= 90
     assert all(later > earlier for earlier, later in pairwise(times))
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mp4", "libx264"), ("a.avi", "mpeg4"), ("a.mkv", "libx264"), ("a.ts", "libx264")]
+)
+def test_a_damaged_recording_is_read_or_refused_but_never_breaks_the_reader(
+    tmp_path: Path, name: str, codec: str
+) -> None:
+    random = Random(3)  # noqa: S311 - the same damage every time
+    path = write_video(tmp_path / name, 40, codec=codec)
+    whole = path.read_bytes()
+    frames, refused = 0, 0
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for _ in range(random.choice((1, 3, 20, 200))):
+            damaged[random.randrange(len(damaged))] = random.randrange(256)
+        path.write_bytes(damaged)
+        try:
+            times = times_of(path)
+        except SourceError:
+            refused += 1
+        else:
+            frames += len(times)
+            assert all(later > earlier for earlier, later in pairwise(times))
+    assert frames > 0
+    assert refused > 0
 
 
 def _text(path: Path) -> Path:
