@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 EARLY_PX = ((352, 224), (416, 256), (416, 256), (320, 256))
 LATE_PX = ((416, 256), (512, 288), (512, 288), (576, 320), (384, 384))
 """Width and height of training batches: one is drawn for each. Small ones first, since they cost half."""
-RENDERED_SHARE = 0.5
+RENDERED_SHARE = 0.65
 RENDERED_ENOUGH = 600
 """The share of rendered pictures grows with their number up to this."""
 LOOK_AGAIN_S = 60.0

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SEED = 20240607
-BATCH = 16
+BATCH = 8
 WORKERS = 2
-MOSAICS = 0.5
-PEAK_RATE, FLOOR_SHARE = 2e-3, 0.01
+MOSAICS = 0.3
+PEAK_RATE, FLOOR_SHARE = 1.7e-3, 0.01
 WARM_UP_STEPS = 300
 WEIGHT_DECAY = 0.03
 EMA_DECAY = 0.9995
-LARGE_FROM = 0.5
+LARGE_FROM = 0.8
 CALM_FROM = 0.88
 """From this share of the budget on there are no mosaics: the last weights are fitted to pictures as they come."""
 SAVE_EVERY_S = 120.0
-LOG_EVERY = 50
+LOG_EVERY = 100
 
 
 @dataclass
