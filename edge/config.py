@@ -326,15 +326,24 @@ def _sentence(path: Path, raw: bytes, place: tuple[str | int, ...], words: str) 
 
 def find_line(text: str, place: tuple[str | int, ...]) -> int:
     """The line, from 1, on which a key stands in TOML; that of the nearest table above where it is absent."""
-    table = [part for part in place if isinstance(part, str)]
-    occurrence = next((part for part in place if isinstance(part, int)), 0)
-    found, seen, inside = 1, -1, len(table) == 1
+    if not place:
+        return 1
+    table, index = place[0], next(iter(place[1:]), 0)
+    occurrence = index if isinstance(index, int) else 0  # of an array of tables; later numbers count array items
+    keys = [part for part in place[1:] if isinstance(part, str)] or [str(table)]
+    found, seen, inside = 1, -1, True
     for number, line in enumerate(text.splitlines(), start=1):
         header = re.match(r"\s*\[\[?\s*([A-Za-z0-9_.-]+)\s*\]\]?", line)
-        if header and table:
-            seen += header[1] == table[0]
-            inside = header[1].split(".")[0] == table[0] and seen == occurrence
+        if header:
+            seen += header[1] == table
+            inside = header[1].split(".")[0] == table and seen == occurrence
             found = number if inside else found
-        elif inside and table and re.match(rf"\s*{re.escape(table[-1])}\s*=", line):
+        elif inside and _sets(keys[-1], line):
             return number
+        elif inside and (_sets(keys[0], line) or _sets(table, line)):
+            found = number
     return found
+
+
+def _sets(key: str | int, line: str) -> bool:
+    return re.match(rf"\s*{re.escape(str(key))}\s*=", line) is not None

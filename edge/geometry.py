@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import combinations
 from math import hypot
 
 import numpy as np
@@ -45,10 +46,27 @@ class DirectedLine:
 def segments_cross(a: Segment, b: Segment) -> bool:
     """Whether two segments share a point, ends included."""
 
-    def turn(p: Point, q: Point, r: Point) -> float:
-        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+    def straddles(one: Segment, other: Segment) -> bool:
+        return _turn(*one, other[0]) * _turn(*one, other[1]) <= 0
 
-    return turn(a[0], a[1], b[0]) * turn(a[0], a[1], b[1]) <= 0 and turn(b[0], b[1], a[0]) * turn(b[0], b[1], a[1]) <= 0
+    return straddles(a, b) and straddles(b, a) and all(_reach(a, b, axis) for axis in (0, 1))
+
+
+def _turn(p: Point, q: Point, r: Point) -> float:
+    """Twice the area of a triangle, its sign by the way round; 0 where the three lie on one line."""
+    return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
+
+
+def _reach(a: Segment, b: Segment, axis: int) -> bool:
+    """Whether two segments' extents meet along one axis; decides for those that lie on one line."""
+    (a1, a2), (b1, b2) = (sorted(end[axis] for end in segment) for segment in (a, b))
+    return a1 <= b2 and b1 <= a2
+
+
+def _flat(points: tuple[Point, ...]) -> bool:
+    """Whether three of the points lie on one line, as nearly as matters."""
+    longest = max(hypot(q[0] - p[0], q[1] - p[1]) for p, q in combinations(points, 2))
+    return any(abs(_turn(*three)) <= 1e-6 * longest**2 for three in combinations(points, 3))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +81,13 @@ class GroundPlane:
     @classmethod
     def from_points(cls, points_px: tuple[Point, ...], points_m: tuple[Point, ...]) -> GroundPlane:
         """The plane through four point pairs, no three of them on a line; ValueError otherwise."""
+        if _flat(points_px) or _flat(points_m):
+            raise ValueError("three of the four points lie on one line: choose the corners of a wide rectangle")
         rows = []
         for (x, y), (u, v) in zip(points_px, points_m, strict=True):
             rows.append([x, y, 1, 0, 0, 0, -u * x, -u * y, -u])
             rows.append([0, 0, 0, x, y, 1, -v * x, -v * y, -v])
-        _, singular, vectors = np.linalg.svd(np.array(rows, dtype=float))
-        if singular[7] < 1e-9 * singular[0]:
-            raise ValueError("three of the four points lie on one line")
+        _, _, vectors = np.linalg.svd(np.array(rows, dtype=float))
         return cls(tuple(float(value) for value in vectors[8]))
 
     def to_ground(self, point_px: Point) -> Point:
