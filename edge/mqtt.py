@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+import struct
 import time
 from collections import deque
 from contextlib import suppress
@@ -16,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from paho.mqtt import MQTTException
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
@@ -38,6 +40,8 @@ _ANSWER_TIMEOUT_S = 10.0
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _Item = TypeVar("_Item")
 
+# What a broken broker sends makes paho raise any of these; others, such as a signal handler's, are not ours to take.
+_PAHO_ERRORS = (LookupError, ValueError, TypeError, AttributeError, OSError, struct.error, MQTTException)
 _NOT_AUTHORISED = (0x86, 0x87)  # bad user name or password, not authorised
 _WRONG_VERSION = (0x01, 0x84)
 
@@ -200,7 +204,7 @@ class Connection:
         """Send and receive for at most ``timeout_s``, less where something came."""
         try:
             code = self._exchange(timeout_s)
-        except Exception as error:  # what a broken broker sends can make paho raise anything
+        except _PAHO_ERRORS as error:
             raise BrokerError(self._why(f"the broker sends what MQTT does not know ({error!r})")) from error
         if self._lost is not None or code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise BrokerError(self._why("the broker connection was lost"))

@@ -330,7 +330,8 @@ class Uplink:
         self._connected.set()
 
     def _part(self, connection: Connection) -> None:
-        """Say ``offline`` oneself, since a goodbye cancels the last will, and wait a moment for the answer."""
+        """Say what is left, then ``offline`` oneself, since a goodbye cancels the last will; wait for answers."""
+        self._send_telemetry(connection)
         self._say(connection, self._status(OFFLINE))
         give_up_s = time.monotonic() + 1.0
         while self._sent and time.monotonic() < give_up_s:

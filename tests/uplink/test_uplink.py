@@ -278,6 +278,16 @@ def test_telemetry_is_bounded_and_what_is_dropped_is_counted(outbox: Outbox) -> 
     assert uplink.close(0) == 0
 
 
+def test_the_last_counters_still_go_at_closing(broker: Mosquitto, listener: Listener, outbox: Outbox) -> None:
+    uplink = uplink_of(settings(broker), outbox)
+    uplink.start()
+    uplink.wait_connected(10)
+    uplink.send_health(Health(uptime_s=99.0, frames=7, frames_dropped=0))
+    uplink.close(5)
+    wait_until(lambda: len(listener.on(TOPICS.status)) == 2)
+    assert json.loads(listener.on(TOPICS.health)[-1].payload)["frames"] == 7
+
+
 def test_closing_without_a_broker_ends_in_time_and_keeps_everything(outbox: Outbox) -> None:
     fill(outbox, 3)
     uplink = uplink_of(Broker(url=f"mqtt://127.0.0.1:{free_port()}"), outbox)
