@@ -36,8 +36,8 @@ class TrackerSettings:
     low: float = 0.1
     lost_after_s: float = 1.5
     tentative_s: float = 0.3
-    min_overlap: float = 0.15
-    min_overlap_low: float = 0.4
+    min_overlap: float = 0.1
+    min_overlap_low: float = 0.2
 
 
 class _Track:
