@@ -1,10 +1,10 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="torch is installed with the extra 'train' only")
-
-from typing import TYPE_CHECKING
 
 from models.train.classes import BUS, CAR, IGNORED, SOME_VEHICLE  # noqa: E402
 from models.train.loss import Answers, Cells, assign, costs, paired_giou, paired_iou  # noqa: E402
