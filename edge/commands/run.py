@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from edge.config import Site
     from edge.records import Frame, LampEdge, Verdict
-    from edge.sources.gpio import GpioLamps
+    from edge.sources.gpio import GpioLamps, LampPins
     from edge.sources.video import VideoSource
 
 _DRAIN_S = 10.0
@@ -60,6 +60,7 @@ def run(request: RunRequest) -> RunReport:
     site, node = load_site(request.site), load_node(request.node)
     key = load_signing_key(node.node.key)
     recorded = read_timeline(request.signal) if request.signal else None
+    pins = [] if recorded else _all_wired(site)
     detector = detector_for(site, request.model, request.threads)
     identity = Identity(node.node.id, key, detector.model.sha256)
     topics = Topics(node.broker.prefix if node.broker else DEFAULT_PREFIX, site.site.id, node.node.id)
@@ -68,7 +69,7 @@ def run(request: RunRequest) -> RunReport:
         outbox = stack.enter_context(Outbox(_made(node.node.state) / "outbox.sqlite"))
         recorder = Recorder(site, identity, topics.violation, outbox.append_numbered, monotonic_to_utc)
         approach = approach_for(site, detector, trust_start=False)
-        lamps = PlayedLamps(recorded) if recorded else stack.enter_context(_wired_lamps(site))
+        lamps = PlayedLamps(recorded) if recorded else stack.enter_context(_wired_lamps(pins))
         uplink = start_uplink(node.broker, site, identity, outbox)
         if uplink is not None:
             stack.callback(uplink.close, _DRAIN_S)
@@ -116,12 +117,17 @@ def _until(asked: list[int], video: VideoSource) -> Iterator[Frame]:
         yield frame
 
 
-@contextmanager
-def _wired_lamps(site: Site) -> Iterator[WiredLamps]:
+def _all_wired(site: Site) -> list[LampPins]:
+    """The lamp inputs; ConfigError where a lane's signal group has none."""
     pins = wiring(site)
     unwired = {lane.signal_group for lane in site.lanes} - {group.group for group in pins}
     if unwired:
         raise ConfigError(f"signal group {min(unwired)} has no pins in the site file: add [signal_groups.pins] to it")
+    return pins
+
+
+@contextmanager
+def _wired_lamps(pins: list[LampPins]) -> Iterator[WiredLamps]:
     queue = QueuedLamps()
     with open_gpio(pins, queue.put) as inputs:
         yield WiredLamps(queue, inputs)
