@@ -238,11 +238,11 @@ class Connection:
     def close(self, *, with_will: bool = False) -> None:
         """Say goodbye and close the socket; the broker sends the last will only ``with_will``."""
         reason = ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message" if with_will else "Success")
-        with suppress(OSError, ValueError):
+        with suppress(*_PAHO_ERRORS):
             self._client.disconnect(reason)
-            sock = self._client.socket()
-            if sock is not None:  # the goodbye could not be written
-                sock.close()
+        sock = self._client.socket()
+        if sock is not None:  # the goodbye could not be written
+            sock.close()
 
     def _new_client(self, client_id: str, will: Publication | None) -> paho.Client:
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id, protocol=paho.MQTTv5, reconnect_on_failure=False)

@@ -29,7 +29,7 @@ def answering(answers: list[bytes]) -> Iterator[str]:
         def serve() -> None:
             for answer in answers:
                 client, _ = server.accept()
-                with client, suppress(ConnectionError):
+                with client, suppress(OSError):
                     client.recv(1000)
                     client.sendall(answer)
                     client.shutdown(socket.SHUT_WR)
