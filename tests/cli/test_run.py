@@ -80,7 +80,9 @@ def test_a_live_camera_is_judged_and_the_node_ends_in_order(tmp_path: Path) -> N
 
 def test_a_recording_is_sent_to_replay(tmp_path: Path) -> None:
     create_key(tmp_path / "node.key")
-    done = stopline("run", CASE / "video.mp4", "--site", CASE / "site.toml", "--node", _node_file(tmp_path))
+    node = _node_file(tmp_path)
+    lamps = ("--signal", CASE / "lamps.csv")
+    done = stopline("run", CASE / "video.mp4", "--site", CASE / "site.toml", "--node", node, *lamps)
     assert done.code == 2
     assert "stopline replay" in done.err
     assert "Traceback" not in done.err
