@@ -134,7 +134,8 @@ def _drain(uplink: Uplink | None) -> str:
     if uplink is None:
         return "no broker was named"
     left = uplink.close(_DRAIN_S if uplink.state.connections else _CONNECT_S)
-    return uplink.state.problem or "the broker did not take them in time" if left else ""
+    state = uplink.state
+    return state.problem or state.refusal or "the broker did not take them in time" if left else ""
 
 
 def _read_inputs(request: ReplayRequest) -> _Inputs:
