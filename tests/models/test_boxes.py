@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+pytest.importorskip("cv2", reason="OpenCV is installed with the extra 'train' only")
 
 from models.train.boxes import Floats, covered, ious, suppress
 from models.train.metrics import average_precision, judge

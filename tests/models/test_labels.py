@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+pytest.importorskip("cv2", reason="OpenCV is installed with the extra 'train' only")
+
 from models.train.augment import example
 from models.train.classes import BUS, CAR, IGNORED, MOTORCYCLE, PERSON, SOME_VEHICLE
 from models.train.data import Sample, completed, read_labels, without_copies

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+pytest.importorskip("cv2", reason="OpenCV is installed with the extra 'train' only")
+
 from models.train.card import filled
 from models.train.contestants import free_size, letterbox
 from models.train.metrics import average_precision, best_threshold, coco, interval, judge
