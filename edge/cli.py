@@ -95,10 +95,12 @@ def replay(
         )
         return
     console = Console(highlight=False)
-    table = Table("verdict", "passages", title=f"{sum(verdicts.values())} passages in {report.frames} frames")
+    console.print(f"{sum(verdicts.values())} passages in {report.frames} frames")
+    table = Table("verdict", "passages")
     for verdict, number in verdicts.items():
         table.add_row(verdict, str(number), style="bold red" if verdict == "violation" else "")
-    console.print(table)
+    if verdicts:
+        console.print(table)
     for note in report.notes:
         console.print(f"The recording had {note}.")
     console.print(f"Results in {out}/passages.csv and {out}/events.jsonl.", soft_wrap=True)

@@ -7,9 +7,13 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
 STOPLINE = Path(sys.executable).with_name("stopline")
@@ -43,15 +47,21 @@ def stopline(*words: object, timeout_s: float = 240.0, cwd: Path | None = None) 
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
-def start_stopline(*words: object) -> subprocess.Popen[str]:
-    """Start the command and leave it running; the caller ends it."""
-    return subprocess.Popen(
+@contextmanager
+def running_stopline(*words: object) -> Iterator[subprocess.Popen[str]]:
+    """The command running beside the test; ended with it, however the test ends."""
+    process = subprocess.Popen(
         [str(STOPLINE), *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=_ENVIRONMENT,
     )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def passages(folder: Path) -> list[dict[str, str]]:

@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from edge import cli
+from tests.broker import MOSQUITTO, Mosquitto
 from tests.command import Outcome
+from tests.recordings import FIRST
 from tests.sources.videos import write_video
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.recordings import Replays
 
 SITE = """schema = 1
 
@@ -106,3 +111,22 @@ def inputs(tmp_path: Path, small_video: Path) -> Inputs:
     given.site.write_text(SITE, encoding="utf-8")
     given.lamps.write_text(LAMPS, encoding="utf-8")
     return given
+
+
+@pytest.fixture
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """A real broker in a folder that its own user may enter."""
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    folder = tmp_path_factory.mktemp("broker")
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(0o755)
+    with Mosquitto(folder / "broker") as running:
+        yield running
+
+
+@pytest.fixture
+def with_waiting_event(inputs: Inputs, replays: Replays) -> Inputs:
+    """Inputs whose result folder holds, from an earlier replay without a broker, an event that waits to be sent."""
+    shutil.copytree(replays.of(FIRST), inputs.out)
+    return inputs
