@@ -260,9 +260,21 @@ def _passage(track: int, path: _Path, lane: LaneGeometry, crossing: _Crossing) -
         uncertainty_ns=bracket_ns + edge_ns,
         t_confirm_ns=None if crossing.t_confirm_ns is None else max(t_ns, crossing.t_confirm_ns),
         speed_mps=_speed_mps(crossing.near, lane.ground),
-        cross_px=_between(before, after, t_ns),
+        cross_px=(where := _between(before, after, t_ns)),
         points=tuple(path.points),
+        to_line_m=_to_line_m(path.points, lane.ground, where, before.t_ns),
     )
+
+
+def _to_line_m(
+    points: Sequence[TrackPoint], ground: GroundPlane | None, where: Point, until_ns: int
+) -> tuple[tuple[int, float], ...]:
+    """Each point's time and distance on the ground to the crossing, up to an instant; nothing without calibration."""
+    if ground is None:
+        return ()
+    x, y = ground.to_ground(where)
+    places = [(point.t_ns, ground.to_ground(contact_point(point))) for point in points if point.t_ns <= until_ns]
+    return tuple((t_ns, hypot(place[0] - x, place[1] - y)) for t_ns, place in places)
 
 
 def _speed_mps(near: Sequence[TrackPoint], ground: GroundPlane | None) -> float | None:

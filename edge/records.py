@@ -180,7 +180,8 @@ class Passage:
 
     ``t_cross_ns`` is when the box's bottom-centre crosses; the true instant lies within ``uncertainty_ns`` of it.
     ``t_confirm_ns`` is None where the confirm line was not reached in time. ``cross_px`` is where the bottom-centre
-    met the line; ``points`` is the raw track that the crossing was computed from.
+    met the line; ``points`` is the raw track that the crossing was computed from. Where the site is calibrated
+    ``to_line_m`` holds, for each point before the crossing, its time and its metres on the ground to where it crossed.
     """
 
     lane: str
@@ -192,6 +193,7 @@ class Passage:
     speed_mps: float | None
     cross_px: Point
     points: tuple[TrackPoint, ...]
+    to_line_m: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

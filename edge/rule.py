@@ -99,7 +99,17 @@ def _deductions(passage: Passage, rule: LaneRule) -> dict[str, float]:
 
 
 def _rear_margin_s(passage: Passage, rule: LaneRule) -> float:
-    """How much earlier the unseen front may have crossed: length over speed, or a fixed bound without calibration."""
+    """How much earlier the unseen front may have crossed: length over speed, or a fixed bound without calibration.
+
+    One that stood or crept before the line takes longer for its own length than its speed at the line tells: with
+    calibration its own track says when its rear was last a whole length away, else when it was first seen.
+    """
     if passage.speed_mps is None:
         return rule.rear_margin_s
-    return (rule.vehicle_length_m or LONGEST_M[passage.vehicle_class]) / max(passage.speed_mps, _SLOWEST_MPS)
+    length_m = rule.vehicle_length_m or LONGEST_M[passage.vehicle_class]
+    margin_s = length_m / max(passage.speed_mps, _SLOWEST_MPS)
+    if not passage.to_line_m:
+        return margin_s
+    away_ns = [t_ns for t_ns, metres in passage.to_line_m if metres >= length_m]
+    front_ns = away_ns[-1] if away_ns else passage.to_line_m[0][0]
+    return max(margin_s, (passage.t_cross_ns - front_ns) / NS_PER_S)

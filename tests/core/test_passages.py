@@ -269,4 +269,6 @@ def test_speed_is_measured_on_the_ground(fps: float) -> None:
     calibrated = type(calibrated)(**{**{n: getattr(calibrated, n) for n in calibrated.__slots__}, "ground": ground})
     (passage,) = driven(Motion(m.steady(200)), fps=fps, lanes=[calibrated])
     assert passage.speed_mps == pytest.approx(10)
+    assert all(metres == pytest.approx((passage.t_cross_ns - t_ns) / 1e8) for t_ns, metres in passage.to_line_m)
+    assert len(passage.to_line_m) >= 2
     assert driven(Motion(m.steady(200)))[0].speed_mps is None

@@ -224,3 +224,31 @@ def test_every_verdict_on_red_is_reached_by_the_rule() -> None:
         for t_s, confirmed, end_ns, turn, fault in cases
     }
     assert reached == {*ON_RED, Verdict.SHORT_AMBER, Verdict.TURN_PERMITTED}
+
+
+REAR_RULE = replace(RULE, contact=Contact.REAR)
+
+
+def approaching(metres_at: list[tuple[float, float]], speed_mps: float) -> Passage:
+    """A crossing at 5 s, with the seconds and the metres to the line at which the rear was seen before."""
+    return replace(passage(speed_mps=speed_mps), to_line_m=tuple((round(t * S), metres) for t, metres in metres_at))
+
+
+def test_one_whose_front_stood_past_the_line_at_red_onset_is_no_violation() -> None:
+    """It waited with its rear 4 m before the line since before the red, then drove off at 8 m/s."""
+    waited = approaching([(-2.0, 9.0), (-1.0, 4.0), (4.0, 4.0), (4.8, 1.0)], speed_mps=8.0)
+    judgement = judge(waited, RED, REAR_RULE)
+    assert judgement.verdict is Verdict.REAR_MARGIN
+    assert judgement.deductions_s["rear_margin"] == pytest.approx(7.0)
+
+
+def test_one_first_seen_near_the_line_may_have_been_over_it_since() -> None:
+    seen_late = approaching([(0.2, 3.0), (4.9, 0.5)], speed_mps=8.0)
+    assert judge(seen_late, RED, REAR_RULE).deductions_s["rear_margin"] == pytest.approx(4.8)
+
+
+def test_one_that_drove_through_is_held_to_its_length_over_its_speed() -> None:
+    drove = approaching([(5.0 - metres / 12, metres) for metres in (30.0, 20.0, 12.0, 6.0, 3.0, 1.0)], speed_mps=12.0)
+    judgement = judge(drove, RED, REAR_RULE)
+    assert judgement.verdict is Verdict.VIOLATION
+    assert judgement.deductions_s["rear_margin"] == pytest.approx(LONGEST_M[VehicleClass.CAR] / 12)
