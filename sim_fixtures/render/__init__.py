@@ -1,1 +1,1 @@
-"""Renders junctions with exactly known truth: procedural meshes, own traffic, moderngl on EGL (a software rasteriser suffices)."""
+"""Renders junctions with exactly known truth: procedural meshes, own traffic, moderngl on EGL (software suffices)."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .cases import CASES
 from .readme import readme
-from .scene import Scene
 from .video import Studio, record
+
+if TYPE_CHECKING:
+    from .scene import Scene
 
 HOME = Path(__file__).resolve().parent.parent
 CONDITIONS = ("day", "night", "rain", "fog", "low_sun")
@@ -24,7 +27,9 @@ def make(scene: Scene, folder: Path, studio: Studio) -> None:
 
 def main() -> int:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m sim_fixtures.render", description="Render recorded junctions with exactly known truth.")
+    parser = argparse.ArgumentParser(
+        prog="python -m sim_fixtures.render", description="Render recorded junctions with exactly known truth."
+    )
     parser.add_argument("case", nargs="*", help=f"one of: {', '.join(CASES)}")
     parser.add_argument("--all", action="store_true", help="make every committed case again")
     parser.add_argument("--seed", type=int, help="make generated material from this seed instead")

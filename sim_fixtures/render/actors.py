@@ -21,8 +21,25 @@ _PAINTS: list[tuple[Rgb, float]] = [
     ((0.50, 0.40, 0.03), 0.02),
     ((0.10, 0.05, 0.03), 0.01),
 ]
-_CLOTHES: list[Rgb] = [(0.03, 0.03, 0.035), (0.05, 0.07, 0.14), (0.35, 0.05, 0.05), (0.5, 0.5, 0.48), (0.2, 0.2, 0.2), (0.07, 0.16, 0.08), (0.5, 0.35, 0.05), (0.16, 0.11, 0.07)]
-_BODIES: list[Rgb] = [(0.62, 0.62, 0.6), (0.55, 0.55, 0.52), (0.1, 0.16, 0.3), (0.4, 0.06, 0.05), (0.45, 0.38, 0.1), (0.12, 0.25, 0.14), (0.25, 0.25, 0.25)]
+_CLOTHES: list[Rgb] = [
+    (0.03, 0.03, 0.035),
+    (0.05, 0.07, 0.14),
+    (0.35, 0.05, 0.05),
+    (0.5, 0.5, 0.48),
+    (0.2, 0.2, 0.2),
+    (0.07, 0.16, 0.08),
+    (0.5, 0.35, 0.05),
+    (0.16, 0.11, 0.07),
+]
+_BODIES: list[Rgb] = [
+    (0.62, 0.62, 0.6),
+    (0.55, 0.55, 0.52),
+    (0.1, 0.16, 0.3),
+    (0.4, 0.06, 0.05),
+    (0.45, 0.38, 0.1),
+    (0.12, 0.25, 0.14),
+    (0.25, 0.25, 0.25),
+]
 
 
 def vehicle_kind(rng: np.random.Generator, two_wheels: float = 0.08, heavy: float = 0.16) -> str:
@@ -42,7 +59,11 @@ def paints(kind: str, rng: np.random.Generator) -> tuple[Rgb, Rgb]:
     label = model(kind).label
     if label == "person":
         return _CLOTHES[int(rng.integers(len(_CLOTHES)))], _CLOTHES[int(rng.integers(4))]
-    second = _CLOTHES[int(rng.integers(len(_CLOTHES)))] if label in ("motorcycle", "bicycle") else _BODIES[int(rng.integers(len(_BODIES)))]
+    second = (
+        _CLOTHES[int(rng.integers(len(_CLOTHES)))]
+        if label in ("motorcycle", "bicycle")
+        else _BODIES[int(rng.integers(len(_BODIES)))]
+    )
     index = int(rng.choice(len(_PAINTS), p=[share for _, share in _PAINTS]))
     first = np.array(_PAINTS[index][0]) * rng.uniform(0.75, 1.25)
     if label in ("van", "bus") and rng.random() < 0.5:

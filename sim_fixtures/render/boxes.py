@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from .camera import Camera
-from .gl import Actor, Picture
-from .mesh import Array
 from .vehicles import model, model_points
+
+if TYPE_CHECKING:
+    from .camera import Camera
+    from .mesh import Array
+    from .pose import Actor, Picture
 
 # How much of its convex outline a road user's silhouette fills.
 FILL = {"car": 0.95, "van": 0.96, "truck": 0.93, "bus": 0.97, "motorcycle": 0.78, "bicycle": 0.62, "person": 0.72}
@@ -18,7 +21,7 @@ FILL = {"car": 0.95, "van": 0.96, "truck": 0.93, "bus": 0.97, "motorcycle": 0.78
 
 @dataclass(frozen=True, slots=True)
 class PictureBox:
-    """One road user in one picture: box (x1, y1, x2, y2) clipped at the picture's edge; the share of it inside and unhidden."""
+    """One road user in one picture: its box clipped at the edge; the shares of it that are inside and unhidden."""
 
     ident: str
     label: str
@@ -70,6 +73,11 @@ def boxes(actors: list[Actor], camera: Camera, mask: Picture | None = None) -> l
                 continue
             visible = min(1.0, len(rows) / max(inside * FILL[label], 1.0))
             x0, y0 = int(box[0]), int(box[1])
-            box = (float(x0 + cols.min()), float(y0 + rows.min()), float(x0 + cols.max() + 1), float(y0 + rows.max() + 1))
+            box = (
+                float(x0 + cols.min()),
+                float(y0 + rows.min()),
+                float(x0 + cols.max() + 1),
+                float(y0 + rows.max() + 1),
+            )
         out.append(PictureBox(actor.ident, label, box, inside / max(whole, 1e-6), visible))
     return out

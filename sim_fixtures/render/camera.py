@@ -1,14 +1,16 @@
-"""The fixed pinhole camera. World frame: x right of the approach's travel, y along it, z up, metres; picture: x right, y down."""
+"""The fixed pinhole camera. World: x right of the travel, y along it, z up, metres; picture: x right, y down."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .mesh import Array
+if TYPE_CHECKING:
+    from .mesh import Array
 
 NEAR_M = 0.5
 FAR_M = 700.0
@@ -26,7 +28,7 @@ class Camera:
     roll_rad: float = 0.0
 
     def view(self) -> Array:
-        """World to camera, shape (4, 4); the camera looks along its −z."""
+        """World to camera, shape (4, 4); the camera looks along its -z."""
         eye = np.array(self.eye_m)
         forward = np.array(self.target_m) - eye
         forward /= np.linalg.norm(forward)

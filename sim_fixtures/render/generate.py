@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .actors import paints
 from .light import Light, light_for
-from .motion import Motion, Path as Way, straight, weaving
+from .motion import Motion, straight, weaving
+from .motion import Path as Way
 from .random_scene import random_camera, random_layout
 from .scene import LanePlan, RoadUser, Scene
 from .signals import Timeline, clipped
@@ -18,11 +19,22 @@ from .site import lane_lines
 from .traffic import LaneTraffic, simulate
 from .vehicles import model
 from .video import Studio, record
-from .world import Layout
+from .world import KERB_M
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .world import Layout
 
 CHUNK_S = 120.0
 CONDITIONS = ("day", "night", "rain", "fog", "low_sun")
-_LIGHTS = {"day": ("day", "overcast"), "night": ("night", "night_wet"), "rain": ("rain",), "fog": ("fog",), "low_sun": ("low_sun",)}
+_LIGHTS = {
+    "day": ("day", "overcast"),
+    "night": ("night", "night_wet"),
+    "rain": ("rain",),
+    "fog": ("fog",),
+    "low_sun": ("low_sun",),
+}
 
 
 def generated_light(condition: str, seed: int) -> Light:
@@ -44,7 +56,9 @@ def usable(layout: Layout, seed: int, view: str) -> Scene | None:
         return None
     ends = np.array([point for line in lines for segment in (line.stop_px, line.confirm_px) for point in segment])
     depth = min(abs(line.stop_px[0][1] - line.confirm_px[0][1]) for line in lines)
-    inside = bool((ends[:, 0] > 20).all() and (ends[:, 0] < 620).all() and (ends[:, 1] > 90).all() and (ends[:, 1] < 300).all())
+    inside = bool(
+        (ends[:, 0] > 20).all() and (ends[:, 0] < 620).all() and (ends[:, 1] > 90).all() and (ends[:, 1] < 300).all()
+    )
     return empty if inside and depth > 14 else None
 
 
@@ -69,10 +83,17 @@ def signal_plan(rng: np.random.Generator, duration_s: float) -> tuple[Timeline, 
     cross: list[tuple[float, str]] = []
     start = -2 * period - float(rng.uniform(0, period))
     while start < duration_s + 60:
-        north += [(start, "r"), *([(start + red - red_amber, "ra")] if red_amber else []), (start + red, "g"), (start + red + green, "a")]
+        north += [
+            (start, "r"),
+            *([(start + red - red_amber, "ra")] if red_amber else []),
+            (start + red, "g"),
+            (start + red + green, "a"),
+        ]
         cross += [(start + 3.0, "g"), (start + red - 4.5, "a"), (start + red - 1.5, "r")]
         start += period
-    return Timeline("north", tuple((round(t, 3), s) for t, s in north)), Timeline("cross", tuple((round(t, 3), s) for t, s in cross))
+    return Timeline("north", tuple((round(t, 3), s) for t, s in north)), Timeline(
+        "cross", tuple((round(t, 3), s) for t, s in cross)
+    )
 
 
 def chunk(seed: int, index: int, condition: str, fps: float, duration_s: float) -> Scene:
@@ -84,29 +105,60 @@ def chunk(seed: int, index: int, condition: str, fps: float, duration_s: float) 
     mood = float(rng.choice([7.0, 10.0, 14.0]))
     heavy, two = float(rng.uniform(0.05, 0.2)), float(rng.uniform(0.03, 0.15))
     rear = base.view == "rear"
-    judged = [LaneTraffic(f"v{i + 1}", north, rng, per_minute=mood * float(rng.uniform(0.7, 1.2)), runner_share=0.7, rear=rear, heavy=heavy, two_wheels=two) for i in range(layout.lanes_in)]
-    away = [LaneTraffic(f"o{i + 1}", north, rng, per_minute=mood * 0.6, runner_share=0.0, rear=False, heavy=heavy, two_wheels=two) for i in range(layout.lanes_out)]
+    judged = [
+        LaneTraffic(
+            f"v{i + 1}",
+            north,
+            rng,
+            per_minute=mood * float(rng.uniform(0.7, 1.2)),
+            runner_share=0.7,
+            rear=rear,
+            heavy=heavy,
+            two_wheels=two,
+        )
+        for i in range(layout.lanes_in)
+    ]
+    away = [
+        LaneTraffic(
+            f"o{i + 1}", north, rng, per_minute=mood * 0.6, runner_share=0.0, rear=False, heavy=heavy, two_wheels=two
+        )
+        for i in range(layout.lanes_out)
+    ]
     simulate([*judged, *away], duration_s)
     users = _judged_users(judged, layout, rng, duration_s)
     ways = [straight(layout.out_x(i), layout.box_far_m + 6.5, -math.pi / 2) for i in range(layout.lanes_out)]
     for lane, way in zip(away, ways, strict=True):
-        users += [_user(d.ident, d.kind, way, d.motion(), None, rng) for d in lane.done if len(d.trace) > 2 and d.trace[-1][0] > 0]
+        users += [
+            _user(d.ident, d.kind, way, d.motion(), None, rng)
+            for d in lane.done
+            if len(d.trace) > 2 and d.trace[-1][0] > 0
+        ]
     users += _cross_users(layout, cross, rng, mood * 0.5, heavy, users, duration_s)
     users += _walkers(layout, rng, duration_s)
     light = generated_light(condition, seed * 1000 + index)
     timelines = tuple(clipped(line.group, list(line.changes), duration_s) for line in (north, cross))
     return dataclasses.replace(
-        base, name=f"{condition}_{seed}_{index:02d}", seed=seed * 1000 + index, light=light, condition=condition, duration_s=duration_s,
-        fps=fps, timelines=timelines, users=tuple(users),
+        base,
+        name=f"{condition}_{seed}_{index:02d}",
+        seed=seed * 1000 + index,
+        light=light,
+        condition=condition,
+        duration_s=duration_s,
+        fps=fps,
+        timelines=timelines,
+        users=tuple(users),
     )
 
 
 def _user(ident: str, kind: str, way: Way, motion: Motion, lane: int | None, rng: np.random.Generator) -> RoadUser:
     first, second = paints(kind, rng)
-    return RoadUser(ident, kind, way, motion, lane, first, second)
+    z_m = KERB_M if kind.startswith("person") else 0.0
+    return RoadUser(ident, kind, way, motion, lane, first, second, z_m=z_m)
 
 
-def _judged_users(lanes: list[LaneTraffic], layout: Layout, rng: np.random.Generator, duration_s: float) -> list[RoadUser]:
+def _judged_users(
+    lanes: list[LaneTraffic], layout: Layout, rng: np.random.Generator, duration_s: float
+) -> list[RoadUser]:
     users = []
     for index, lane in enumerate(lanes):
         for driver in lane.done:
@@ -116,13 +168,23 @@ def _judged_users(lanes: list[LaneTraffic], layout: Layout, rng: np.random.Gener
     return users
 
 
-def _cross_users(layout: Layout, cross: Timeline, rng: np.random.Generator, per_minute: float, heavy: float, others: list[RoadUser], duration_s: float) -> list[RoadUser]:
+def _cross_users(
+    layout: Layout,
+    cross: Timeline,
+    rng: np.random.Generator,
+    per_minute: float,
+    heavy: float,
+    others: list[RoadUser],
+    duration_s: float,
+) -> list[RoadUser]:
     """Traffic on the cross street; whoever would meet somebody in the junction stays at home."""
     users = []
     for index in range(layout.cross_lanes):
         for rightwards in (True, False):
             name = f"c{index}{'r' if rightwards else 'l'}"
-            lane = LaneTraffic(name, cross, rng, per_minute=per_minute, runner_share=0.0, rear=False, heavy=heavy, two_wheels=0.05)
+            lane = LaneTraffic(
+                name, cross, rng, per_minute=per_minute, runner_share=0.0, rear=False, heavy=heavy, two_wheels=0.05
+            )
             simulate([lane], duration_s)
             x = layout.left_m - 6.0 if rightwards else layout.right_m + 6.0
             way = straight(x, layout.cross_y(index, rightwards), 0.0 if rightwards else math.pi)

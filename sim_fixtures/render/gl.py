@@ -1,25 +1,27 @@
-"""Draws frames with moderngl on EGL. What stands still is rendered once, supersampled, into layers; a frame draws only what moves."""
+"""Draws frames with moderngl on EGL: what stands still once, supersampled, into layers; each frame only what moves."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 import cv2
 import moderngl
 import numpy as np
-from numpy.typing import NDArray
 
 from . import shaders
 from .camera import Camera
-from .light import Light
 from .mesh import Array, Lamp, Vertices, rotation_z
 from .vehicles import model
 from .world import World, signal_head_mesh
 
-Picture = NDArray[np.uint8]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .light import Light
+    from .pose import Actor, FrameLook, Picture
+
 SHADOW_PX = 4096
 MOVING_SHADOW_PX = 1024
 SHADOW_HALF_M = 60.0
@@ -48,46 +50,12 @@ PROGRAMS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """One road user in one frame: the place of its front bumper's middle on the ground, heading, paints, lamps 0..1."""
-
-    ident: str
-    kind: str
-    x_m: float
-    y_m: float
-    heading_rad: float
-    paint: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    paint_2: tuple[float, float, float] = (0.5, 0.5, 0.5)
-    braking: bool = False
-    lamps_on: bool = True
-    pitch_rad: float = 0.0
-
-    def matrix(self) -> Array:
-        """Local to world, shape (4, 4)."""
-        out = np.eye(4)
-        out[:3, :3] = rotation_z(self.heading_rad)
-        out[:3, 3] = self.x_m, self.y_m, 0.0
-        return out
-
-
-@dataclass(frozen=True, slots=True)
-class FrameLook:
-    """What differs from frame to frame besides the actors: lamps shown (group → letters of r, a, g), clouds, wind."""
-
-    signals: dict[str, str] = field(default_factory=dict)
-    cloud_at: tuple[float, float] = (0.0, 0.0)
-    sway: tuple[float, float] = (0.0, 0.0)
-
-    def shown(self, group: str) -> str:
-        """The letters a head shows; heads over single lanes ("approach1") fall back on their approach's."""
-        return self.signals.get(group, self.signals.get(group.rstrip("0123456789"), ""))
-
-
 def ortho(half_m: float, near_m: float, far_m: float) -> Array:
     """Orthographic clip matrix."""
     depth = far_m - near_m
-    return np.array([[1 / half_m, 0, 0, 0], [0, 1 / half_m, 0, 0], [0, 0, -2 / depth, -(far_m + near_m) / depth], [0, 0, 0, 1]])
+    return np.array(
+        [[1 / half_m, 0, 0, 0], [0, 1 / half_m, 0, 0], [0, 0, -2 / depth, -(far_m + near_m) / depth], [0, 0, 0, 1]]
+    )
 
 
 def sun_matrix(light: Light, centre_m: tuple[float, float, float], half_m: float) -> Array:
@@ -119,14 +87,16 @@ class Renderer:
         self._noise()
 
     def _program(self, name: str) -> moderngl.Program:
-        """The program of that name in the variant the light needs; software rasterisers run both sides of every branch."""
-        variant = self._variant if name.split(":")[0] in VARIED else ()
+        """The program in the variant the light needs: software rasterisers run both sides of every branch."""
+        variant = self._variant if name.split(":", maxsplit=1)[0] in VARIED else ()
         key = (name, variant)
         if key not in self._programs:
-            vertex, fragment = PROGRAMS[name.split(":")[0]]
+            vertex, fragment = PROGRAMS[name.split(":", maxsplit=1)[0]]
             defines = "".join(f"#define {flag} 1\n" for flag in variant)
             defines += f"#define MAT {name.split(':')[1]}\n" if ":" in name else "#define MAT 0\n"
-            defines += f"#define PAINTED {0 if name.startswith('static') else 1}\n" + ("#define MIRROR 1\n" if name == "mirror" else "")
+            defines += f"#define PAINTED {0 if name.startswith('static') else 1}\n" + (
+                "#define MIRROR 1\n" if name == "mirror" else ""
+            )
             defines += f"#define TEXEL {1.0 / SHADOW_PX:.8f}\n#define MTEXEL {1.2 / MOVING_SHADOW_PX:.8f}\n"
             head = "#version 330\n" + defines
             self._programs[key] = self.ctx.program(head + vertex, head + fragment)
@@ -226,7 +196,10 @@ class Renderer:
             for material in np.unique(materials):
                 rows = np.repeat(materials == material, 3)
                 part = np.ascontiguousarray(mesh[rows])
-                buffer, plain = self.ctx.buffer(part.tobytes()), self.ctx.buffer(np.ascontiguousarray(part[:, :3]).tobytes())
+                buffer, plain = (
+                    self.ctx.buffer(part.tobytes()),
+                    self.ctx.buffer(np.ascontiguousarray(part[:, :3]).tobytes()),
+                )
                 depth = self.ctx.vertex_array(self._program("depth"), [(plain, "3f", "pos")])
                 self._static_things += [buffer, plain, depth]
                 self._static_parts.append((crowns, int(material), buffer, depth))
@@ -240,19 +213,26 @@ class Renderer:
         _, material, buffer, _ = self._static_parts[index]
         key = (index, self._variant)
         if key not in self._static_vaos:
-            array = self.ctx.vertex_array(self._program(f"static:{material}"), [(buffer, "3f 3f 3f 4f", "pos", "nrm", "col", "att")])
+            array = self.ctx.vertex_array(
+                self._program(f"static:{material}"), [(buffer, "3f 3f 3f 4f", "pos", "nrm", "col", "att")]
+            )
             self._static_vaos[key] = array
             self._static_things.append(array)
         return self._static_vaos[key]
 
     def set_view(self, camera: Camera, light: Light, swaying: bool = False) -> None:
-        """Render the static layers for a camera and a light. With `swaying` the crowns' shadows are drawn each frame instead."""
+        """Render the static layers for a camera and a light; `swaying` crowns cast shadows anew each frame."""
         assert self._world is not None
         self.camera, self.light, self.swaying = camera, light, swaying
         self._vp, self._ivp = camera.matrix(), np.linalg.inv(camera.matrix())
         self._l = sun_matrix(light, (2.0, 8.0, 0.0), SHADOW_HALF_M)
         self._lm = sun_matrix(light, (2.0, 4.0, 0.0), MOVING_HALF_M)
-        flags = {"SUN": self.has_sun, "STREET": light.street > 0, "WET": light.wet > 0, "CLOUDY": light.cloud_shadow > 0}
+        flags = {
+            "SUN": self.has_sun,
+            "STREET": light.street > 0,
+            "WET": light.wet > 0,
+            "CLOUDY": light.cloud_shadow > 0,
+        }
         self._variant = tuple(flag for flag, on in flags.items() if on)
         self._common()
         self._render_static_shadow()
@@ -266,25 +246,56 @@ class Renderer:
     def _common(self) -> None:
         light, world = self.light, self._world
         assert world is not None
-        near = sorted(world.street_lamps, key=lambda p: (p[0] ** 2 + (p[1] - 5) ** 2))[:MOST_POSTS]
+        near = sorted(world.street_lamps, key=lambda p: p[0] ** 2 + (p[1] - 5) ** 2)[:MOST_POSTS]
         posts = np.array([*near, *[(0.0, 0.0, 1000.0)] * (MOST_POSTS - len(near))], "f4")
         layout = world.layout
-        names = [*(name for name in PROGRAMS if name != "static"), *(f"static:{m}" for m in sorted({part[1] for part in self._static_parts}))]
+        names = [
+            *(name for name in PROGRAMS if name != "static"),
+            *(f"static:{m}" for m in sorted({part[1] for part in self._static_parts})),
+        ]
         for name in names:
             self._set(
-                name, sun=light.sun_direction(), sunc=light.sun, zenith=light.zenith, horizon=light.horizon, fogc=light.fog,
-                streetc=light.street_colour, eye=self.camera.eye_m, ambient=light.ambient, clouds=light.clouds, fogd=light.fog_per_m,
-                wet=light.wet, street=light.street, posts=posts, noise_tex=0, shadow_static=1, shadow_moving=2, t_ambient=3, t_direct=4,
-                t_albedo=5, t_depth=6, VP=self._vp, IVP=self._ivp, L=self._l, LM=self._lm, 
-                lane_m=layout.lane_m, lane_span=(layout.median_m / 2, layout.left_m), V=self.camera.view(), P=self.camera.projection(),
-                cloud_shadow=light.cloud_shadow, exposure=light.exposure, vignette=0.16, cloud_dim=1.0, sway=(0.0, 0.0),
+                name,
+                sun=light.sun_direction(),
+                sunc=light.sun,
+                zenith=light.zenith,
+                horizon=light.horizon,
+                fogc=light.fog,
+                streetc=light.street_colour,
+                eye=self.camera.eye_m,
+                ambient=light.ambient,
+                clouds=light.clouds,
+                fogd=light.fog_per_m,
+                wet=light.wet,
+                street=light.street,
+                posts=posts,
+                noise_tex=0,
+                shadow_static=1,
+                shadow_moving=2,
+                t_ambient=3,
+                t_direct=4,
+                t_albedo=5,
+                t_depth=6,
+                VP=self._vp,
+                IVP=self._ivp,
+                L=self._l,
+                LM=self._lm,
+                lane_m=layout.lane_m,
+                lane_span=(layout.median_m / 2, layout.left_m),
+                V=self.camera.view(),
+                P=self.camera.projection(),
+                cloud_shadow=light.cloud_shadow,
+                exposure=light.exposure,
+                vignette=0.16,
+                cloud_dim=1.0,
+                sway=(0.0, 0.0),
             )
         self._noise_texture.use(0)
         self._shadow[0].use(1)
         self._shadow_moving[0].use(2)
 
     def _render_static_shadow(self) -> None:
-        texture, fbo = self._shadow
+        _texture, fbo = self._shadow
         fbo.use()
         fbo.clear(depth=1.0)
         if not self.has_sun:
@@ -341,11 +352,11 @@ class Renderer:
         self._draw_on_ground(actors, matrices, seen)
         if self.light.wet > 0.3:
             self._draw_reflections(actors, matrices, look)
-        ctx.enable_only(moderngl.DEPTH_TEST)
-        self._set("moving", VP=self._vp)
-        for actor, matrix in zip(actors, matrices, strict=True):
-            if self._in_view(actor):
+        ctx.enable_only(moderngl.DEPTH_TEST | moderngl.CULL_FACE)
+        for actor, matrix, shows in zip(actors, matrices, seen, strict=True):
+            if shows:
                 self._draw(actor, matrix)
+        ctx.disable(moderngl.CULL_FACE)
         self._draw_heads(look)
         self._draw_glows(actors, matrices, look)
         return self._finish()
@@ -372,17 +383,28 @@ class Renderer:
         ctx.enable(moderngl.BLEND)
         self._frame_fbo.depth_mask = False
         ctx.blend_func = moderngl.ZERO, moderngl.SRC_COLOR
-        for actor, matrix in (pair for pair, shows in zip(zip(actors, matrices, strict=True), seen, strict=True) if shows):
+        for actor, matrix in (
+            pair for pair, shows in zip(zip(actors, matrices, strict=True), seen, strict=True) if shows
+        ):
             thing = model(actor.kind)
             length, half = thing.length_m, thing.width_m / 2 + 0.7
-            self._set("contact", M=matrix, lift=0.02, span=(-length - 0.9, -half, 0.9, half), body=(length, thing.width_m - 0.3, 0.0), depth=0.72 if thing.length_m > 1 else 0.4)
+            self._set(
+                "contact",
+                M=matrix,
+                lift=0.02,
+                span=(-length - 0.9, -half, 0.9, half),
+                body=(length, thing.width_m - 0.3, 0.0),
+                depth=0.72 if thing.length_m > 1 else 0.4,
+            )
             self._full("contact").render(moderngl.TRIANGLE_STRIP)
         if self.light.vehicle_lamps > 0.3 and self.light.street > 0:
             ctx.blend_func = moderngl.ONE, moderngl.ONE
             for actor, matrix in zip(actors, matrices, strict=True):
                 if actor.lamps_on and any(p.lamp == Lamp.HEAD for p in model(actor.kind).lamps):
                     power = 1.5 if model(actor.kind).label != "bicycle" else 0.2
-                    self._set("beam", M=matrix, lift=0.03, span=(0.2, -8.0, 38.0, 8.0), power=power * self.light.vehicle_lamps)
+                    self._set(
+                        "beam", M=matrix, lift=0.03, span=(0.2, -8.0, 38.0, 8.0), power=power * self.light.vehicle_lamps
+                    )
                     self._full("beam").render(moderngl.TRIANGLE_STRIP)
         self._frame_fbo.depth_mask = True
 
@@ -392,7 +414,9 @@ class Renderer:
         ctx.blend_func = moderngl.SRC_ALPHA, moderngl.ONE_MINUS_SRC_ALPHA
         flip = np.diag([1.0, 1.0, -1.0, 1.0])
         eye = np.array(self.camera.eye_m[:2])
-        order = sorted(range(len(actors)), key=lambda i: -float(np.hypot(*(np.array([actors[i].x_m, actors[i].y_m]) - eye))))
+        order = sorted(
+            range(len(actors)), key=lambda i: -float(np.hypot(*(np.array([actors[i].x_m, actors[i].y_m]) - eye)))
+        )
         ctx.enable(moderngl.CULL_FACE)
         ctx.front_face = "cw"
         for i in order:
@@ -420,7 +444,13 @@ class Renderer:
     def _in_view(self, actor: Actor) -> bool:
         """Whether the actor may show in the picture: a sphere about it against the view's sides."""
         length = model(actor.kind).length_m
-        back = np.array([actor.x_m - np.cos(actor.heading_rad) * length / 2, actor.y_m - np.sin(actor.heading_rad) * length / 2, 1.2])
+        back = np.array(
+            [
+                actor.x_m - np.cos(actor.heading_rad) * length / 2,
+                actor.y_m - np.sin(actor.heading_rad) * length / 2,
+                1.2,
+            ]
+        )
         x, y, _, w = self._vp @ np.array([*back, 1.0])
         reach = (length / 2 + 1.5) * self.camera.focal_mm / 18.0 * 1.3
         return bool(w > -length and abs(x) < w + reach and abs(y) < w + reach * 2)
@@ -438,7 +468,9 @@ class Renderer:
             self._set("moving", M=matrix, lamps=levels)
             self._array("signal", "moving").render()
 
-    def _light_points(self, actors: Sequence[Actor], matrices: Sequence[Array], look: FrameLook) -> list[tuple[tuple[float, float, float], tuple[float, float, float], float, float]]:
+    def _light_points(
+        self, actors: Sequence[Actor], matrices: Sequence[Array], look: FrameLook
+    ) -> list[tuple[tuple[float, float, float], tuple[float, float, float], float, float]]:
         """Places, colours, powers and radii of the lamps that glow towards the camera."""
         out = []
         eye = np.array(self.camera.eye_m)
@@ -457,7 +489,9 @@ class Renderer:
                     out.append((tuple(place), (1.0, 0.05, 0.03), power * facing, 0.65))
         return out + self._head_points(look)
 
-    def _head_points(self, look: FrameLook) -> list[tuple[tuple[float, float, float], tuple[float, float, float], float, float]]:
+    def _head_points(
+        self, look: FrameLook
+    ) -> list[tuple[tuple[float, float, float], tuple[float, float, float], float, float]]:
         assert self._world is not None
         out = []
         eye = np.array(self.camera.eye_m)
@@ -484,7 +518,9 @@ class Renderer:
             distance = float(np.linalg.norm(np.array(self.camera.eye_m) - np.array(place)))
             fade = float(np.exp(-distance * light.fog_per_m))
             grow = radius * (1.0 + 25 * light.fog_per_m) * (0.5 + distance / 50)
-            self._set("glow", place=place, size=(grow, grow), nearer=0.5, colour=tuple(c * power * dim * fade for c in colour))
+            self._set(
+                "glow", place=place, size=(grow, grow), nearer=0.5, colour=tuple(c * power * dim * fade for c in colour)
+            )
             self._full("glow").render(moderngl.TRIANGLE_STRIP)
         self._frame_fbo.depth_mask = True
 

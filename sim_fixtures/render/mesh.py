@@ -2,7 +2,7 @@
 
 A mesh is one float32 array of shape (n, 13), three rows a triangle; the columns are
 x y z (metres) | nx ny nz | r g b (linear) | paint | gloss | material | lamp.
-`paint`: 0 keeps the colour, 1 and 2 take the instance's first or second paint (in the static world: a seed for patterns).
+`paint`: 0 keeps the colour, 1 and 2 take the instance's first or second paint (in the static world: a pattern's seed).
 `material` and `lamp` are numbers of `Material` and `Lamp`.
 """
 
@@ -167,7 +167,9 @@ def tube(a: Point, b: Point, radius_a: float, radius_b: float, surface: Surface,
     return loft(np.array(rings), surface, crease_deg=80)
 
 
-def cylinder(a: Point, b: Point, radius: float, surface: Surface, sides: int = 12, top: float | None = None) -> Vertices:
+def cylinder(
+    a: Point, b: Point, radius: float, surface: Surface, sides: int = 12, top: float | None = None
+) -> Vertices:
     """A cylinder (or cone frustum with another radius at b) with flat ends."""
     start, end = np.array(a, float), np.array(b, float)
     axis = (end - start) / max(float(np.linalg.norm(end - start)), 1e-9)

@@ -1,13 +1,15 @@
-"""Where a road user is along its path at any time: scripted drives with constant-acceleration legs, and sampled motion."""
+"""Where a road user is along its path at any time: scripted drives of constant-acceleration legs, sampled motion."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .mesh import Array
+if TYPE_CHECKING:
+    from .mesh import Array
 
 STEP_S = 0.02
 
@@ -66,7 +68,9 @@ class Drive:
         steps = max(1, math.ceil(duration_s / STEP_S))
         for i in range(steps):
             t = duration_s * i / steps
-            self._samples.append((self.t_s + t, self.s_m + self.v_mps * t + acceleration * t * t / 2, self.v_mps + acceleration * t))
+            self._samples.append(
+                (self.t_s + t, self.s_m + self.v_mps * t + acceleration * t * t / 2, self.v_mps + acceleration * t)
+            )
         self.s_m += self.v_mps * duration_s + acceleration * duration_s**2 / 2
         self.v_mps = max(0.0, self.v_mps + acceleration * duration_s)
         self.t_s += duration_s

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .light import Light
+if TYPE_CHECKING:
+    from .light import Light
 
 Picture = NDArray[np.uint8]
 
@@ -56,7 +58,13 @@ class Sensor:
         layer = np.zeros((height, width), np.uint8)
         count = int(220 * self.light.rain)
         slant = 0.06
-        for x, y, size, shade in zip(self.rng.integers(0, width, count), self.rng.integers(-30, height, count), self.rng.integers(6, 30, count), self.rng.integers(25, 110, count), strict=True):
+        for x, y, size, shade in zip(
+            self.rng.integers(0, width, count),
+            self.rng.integers(-30, height, count),
+            self.rng.integers(6, 30, count),
+            self.rng.integers(25, 110, count),
+            strict=True,
+        ):
             cv2.line(layer, (int(x), int(y)), (int(x + slant * size), int(y + size)), int(shade), 1, cv2.LINE_AA)
         layer = cv2.GaussianBlur(layer, (0, 0), 0.7)
         brightness = 0.25 if self.light.street > 0.5 else 0.45

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from .scene import Scene
+from typing import TYPE_CHECKING
+
 from .truth import truth
+
+if TYPE_CHECKING:
+    from .scene import Scene
 
 
 def readme(scene: Scene) -> str:
@@ -16,7 +20,10 @@ def readme(scene: Scene) -> str:
         lines += ["| vehicle | class | lane | crosses at (s) | red for (s) | verdict |", "|---|---|---|---|---|---|"]
         for row in rows:
             red = "" if row["red_elapsed_s"] is None else f"{row['red_elapsed_s']:.2f}"
-            lines.append(f"| {row['vehicle']} | {row['class']} | {row['lane']} | {row['t_cross_s']:.2f} | {red} | `{row['verdict']}` |")
+            lines.append(
+                f"| {row['vehicle']} | {row['class']} | {row['lane']} | {row['t_cross_s']:.2f} | {red} "
+                f"| `{row['verdict']}` |"
+            )
     else:
         lines.append("No vehicle crosses the line: there must be no passage.")
     lines += ["", f"Make it again: `python -m sim_fixtures.render {scene.name}`.", ""]
@@ -25,4 +32,5 @@ def readme(scene: Scene) -> str:
 
 def _facts(scene: Scene) -> str:
     place = f"{scene.camera.eye_m[2]:.1f} m high, {scene.camera.focal_mm:.0f} mm"
-    return f"{scene.duration_s:.0f} s at {scene.fps:g} frames a second; {scene.view} view, camera {place}; {scene.condition.replace('_', ' ')}."
+    weather = scene.condition.replace("_", " ")
+    return f"{scene.duration_s:.0f} s at {scene.fps:g} frames a second; {scene.view} view, camera {place}; {weather}."

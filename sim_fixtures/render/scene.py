@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .boxes import projected
-from .camera import Camera
-from .gl import Actor, FrameLook
-from .light import Light
-from .mesh import Array
-from .motion import Motion, Path
-from .signals import Timeline
+from .pose import Actor, FrameLook
 from .vehicles import model
-from .world import Layout
+
+if TYPE_CHECKING:
+    from .camera import Camera
+    from .light import Light
+    from .mesh import Array
+    from .motion import Motion, Path
+    from .signals import Timeline
+    from .world import Layout
 
 MARGIN = 1.05  # pictures that shake are rendered this much larger, then cut
 
@@ -32,6 +35,7 @@ class RoadUser:
     paint: tuple[float, float, float] = (0.5, 0.5, 0.5)
     paint_2: tuple[float, float, float] = (0.5, 0.5, 0.5)
     lamps_on: bool = True
+    z_m: float = 0.0  # people walk on the pavement
 
     def actor(self, t_s: float) -> Actor:
         """Its pose at a time."""
@@ -42,7 +46,9 @@ class RoadUser:
             stride = int(s / 0.35) % 4 if self.motion.speed(t_s) > 0.1 else 1
             kind = ("person_a", "person_b", "person_c", "person_d")[stride]
         heading = self.path.heading(s, length)
-        return Actor(self.ident, kind, x, y, heading, self.paint, self.paint_2, self.motion.braking(t_s), self.lamps_on)
+        return Actor(
+            self.ident, kind, x, y, heading, self.paint, self.paint_2, self.motion.braking(t_s), self.lamps_on, self.z_m
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +74,13 @@ class Shake:
     def offset(self, t_s: float) -> tuple[float, float]:
         """Shift of the picture at a time, in pixels."""
         phase = np.random.default_rng(self.seed).uniform(0, 6.28, 6)
-        tones = [math.sin(2 * math.pi * self.frequency_hz * k * t_s + phase[i]) / k for i, k in enumerate((1.0, 1.63, 2.9))]
-        other = [math.sin(2 * math.pi * self.frequency_hz * k * t_s + phase[3 + i]) / k for i, k in enumerate((0.87, 1.9, 3.1))]
+        tones = [
+            math.sin(2 * math.pi * self.frequency_hz * k * t_s + phase[i]) / k for i, k in enumerate((1.0, 1.63, 2.9))
+        ]
+        other = [
+            math.sin(2 * math.pi * self.frequency_hz * k * t_s + phase[3 + i]) / k
+            for i, k in enumerate((0.87, 1.9, 3.1))
+        ]
         gust = 0.55 + 0.45 * math.sin(0.45 * t_s + phase[0])
         return self.amplitude_px * gust * sum(tones) / 1.6, self.amplitude_px * gust * sum(other) / 1.6
 
@@ -118,7 +129,11 @@ class Scene:
         for index, lane in enumerate(self.lanes):
             signals[f"approach{index}"] = self.timeline(lane.group).shown(t_s)
         signals["approach"] = self.timeline(self.lanes[-1].group).shown(t_s)
-        wind = (0.10 * math.sin(1.3 * t_s) + 0.05 * math.sin(3.1 * t_s), 0.07 * math.sin(1.7 * t_s + 1)) if self.swaying else (0.0, 0.0)
+        wind = (
+            (0.10 * math.sin(1.3 * t_s) + 0.05 * math.sin(3.1 * t_s), 0.07 * math.sin(1.7 * t_s + 1))
+            if self.swaying
+            else (0.0, 0.0)
+        )
         return FrameLook(signals, (0.004 * t_s, 0.011 * t_s), wind)
 
     def actors(self, t_s: float) -> list[Actor]:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - shader text is read by column, not wrapped
 """GLSL of the renderer: lit surfaces for the static world and for what moves, and the passes that compose a frame."""
 
 COMMON = """
@@ -123,7 +124,7 @@ void main() {
     a *= 1.0 - 0.45 * wet * max(ground, 0.35); g = mix(g, 1.0, pool);
   }
 #endif
-  
+
 #ifdef SUN
   float nl = max(dot(N, sun), 0.0), sh = lit(wp, N);
 #else
@@ -187,7 +188,7 @@ void main() {
       vec4 w = IVP * vec4(uv, d * 2.0 - 1.0, 1.0); w /= w.w; vec4 k = LM * vec4(w.xyz, 1.0); vec3 m = k.xyz * 0.5 + 0.5; m.z -= 0.0012;
       float lit = 1.0;
       if (m.x > 0.0 && m.y > 0.0 && m.x < 1.0 && m.y < 1.0) {
-        lit = 0.0; for (int i = 0; i < 4; i++) lit += texture(shadow_moving, m + vec3((i & 1) - 0.5, (i >> 1) - 0.5, 0.0) * vec3(MTEXEL, MTEXEL, 0.0)); lit *= 0.25;
+        lit = 0.5 * (texture(shadow_moving, m + vec3(0.35, 0.35, 0.0) * MTEXEL) + texture(shadow_moving, m - vec3(0.35, 0.35, 0.0) * MTEXEL));
       }
 #ifdef CLOUDY
       lit *= 1.0 - cloud_shadow * smoothstep(0.44, 0.56, noise(w.xy * 0.006 + cloud_at) * 0.75 + noise(w.xy * 0.02 + cloud_at * 1.7) * 0.25);

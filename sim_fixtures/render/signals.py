@@ -33,7 +33,16 @@ class Timeline:
         return self.changes[index][0] - self.changes[index - 1][0]
 
 
-def cycle(group: str, red_at_s: float, duration_s: float, *, green_s: float, red_s: float, amber_s: float = 3.0, red_amber_s: float = 0.0) -> Timeline:
+def cycle(
+    group: str,
+    red_at_s: float,
+    duration_s: float,
+    *,
+    green_s: float,
+    red_s: float,
+    amber_s: float = 3.0,
+    red_amber_s: float = 0.0,
+) -> Timeline:
     """A repeating cycle of which one red begins at `red_at_s`, from before 0 to after the end."""
     period = green_s + amber_s + red_s
     changes: list[tuple[float, str]] = []

@@ -1,17 +1,20 @@
-"""The site file of a scene: lines drawn in the picture where the bottom-centre of boxes crosses, as an installer would."""
+"""The site file of a scene: lines drawn where the bottom-centre of boxes crosses, as an installer would."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .boxes import projected, whole_box
-from .camera import Camera
-from .gl import Actor
-from .scene import LanePlan, Scene
+from .pose import Actor
 from .vehicles import model
+
+if TYPE_CHECKING:
+    from .camera import Camera
+    from .scene import LanePlan, Scene
 
 Line = tuple[tuple[float, float], tuple[float, float]]
 _GAUGES = ("sedan", "hatch", "suv")

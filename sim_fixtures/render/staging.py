@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,7 +11,10 @@ from .actors import paints, vehicle_kind
 from .motion import Drive, Motion, Path, straight, turning, weaving
 from .scene import RoadUser
 from .vehicles import model
-from .world import Layout
+from .world import KERB_M
+
+if TYPE_CHECKING:
+    from .world import Layout
 
 FAR_M = 90.0
 
@@ -27,26 +31,55 @@ class Stage:
         """Distance of the front bumper at which the end that the camera sees is over the stop line."""
         return model(kind).length_m if self.view == "rear" else 0.0
 
-    def add(self, ident: str, kind: str, motion: Motion, path: Path, lane: int | None = None, paint: tuple[float, float, float] | None = None) -> None:
+    def add(
+        self,
+        ident: str,
+        kind: str,
+        motion: Motion,
+        path: Path,
+        lane: int | None = None,
+        paint: tuple[float, float, float] | None = None,
+    ) -> None:
         """Put a road user in."""
         first, second = paints(kind, self.rng)
-        self.users.append(RoadUser(ident, kind, path, motion, lane, paint or first, second))
+        z_m = KERB_M if kind.startswith("person") else 0.0
+        self.users.append(RoadUser(ident, kind, path, motion, lane, paint or first, second, z_m=z_m))
 
     def lane_path(self, lane: int) -> Path:
         """A natural path up a lane."""
         return weaving(self.layout.lane_x(lane), 0.12, int(self.rng.integers(1 << 20)))
 
-    def passes(self, ident: str, kind: str, lane: int, at_s: float, v_mps: float = 12.0, paint: tuple[float, float, float] | None = None) -> None:
+    def passes(
+        self,
+        ident: str,
+        kind: str,
+        lane: int,
+        at_s: float,
+        v_mps: float = 12.0,
+        paint: tuple[float, float, float] | None = None,
+    ) -> None:
         """Drives through at a steady speed, the end seen crossing the line at `at_s`."""
         motion = Drive(-FAR_M, v_mps).cruise_to(FAR_M).timed(self.contact(kind), at_s)
         self.add(ident, kind, motion, self.lane_path(lane), lane, paint)
 
     def slows_and_passes(self, ident: str, kind: str, lane: int, at_s: float, v_mps: float, slow_mps: float) -> None:
         """Brakes when it sees the lamp, thinks better of it and drives through."""
-        drive = Drive(-FAR_M, v_mps).cruise_to(-22).change_speed(slow_mps, 2.5).change_speed(v_mps, 2.2).cruise_to(FAR_M)
+        drive = (
+            Drive(-FAR_M, v_mps).cruise_to(-22).change_speed(slow_mps, 2.5).change_speed(v_mps, 2.2).cruise_to(FAR_M)
+        )
         self.add(ident, kind, drive.timed(self.contact(kind), at_s), self.lane_path(lane), lane)
 
-    def stops(self, ident: str, kind: str, lane: int, halt_s: float, go_s: float, stop_m: float = -1.3, v_mps: float = 12.0, away_mps: float = 11.0) -> None:
+    def stops(
+        self,
+        ident: str,
+        kind: str,
+        lane: int,
+        halt_s: float,
+        go_s: float,
+        stop_m: float = -1.3,
+        v_mps: float = 12.0,
+        away_mps: float = 11.0,
+    ) -> None:
         """Stands still at `stop_m` from `halt_s` on and starts at `go_s`."""
         drive = Drive(-FAR_M, v_mps).stop_at(stop_m)
         start = halt_s - drive.t_s
@@ -64,8 +97,17 @@ class Stage:
     def turns_right(self, ident: str, kind: str, lane: int, at_s: float, v_mps: float = 5.0) -> None:
         """Slows down and turns right, the end seen crossing the line at `at_s`."""
         start = 3.0
-        path = turning(self.layout.lane_x(lane), start, self.layout.cross_y(self.layout.cross_lanes - 1, rightwards=True) - start)
-        drive = Drive(-FAR_M, 11.0).cruise_to(-24).change_speed(v_mps, 2.0).cruise_to(14).change_speed(9, 1.5).cruise_to(FAR_M)
+        path = turning(
+            self.layout.lane_x(lane), start, self.layout.cross_y(self.layout.cross_lanes - 1, rightwards=True) - start
+        )
+        drive = (
+            Drive(-FAR_M, 11.0)
+            .cruise_to(-24)
+            .change_speed(v_mps, 2.0)
+            .cruise_to(14)
+            .change_speed(9, 1.5)
+            .cruise_to(FAR_M)
+        )
         self.add(ident, kind, drive.timed(self.contact(kind), at_s), path, lane)
 
     def oncoming(self, go_s: float, until_s: float, every_s: float = 3.5) -> None:

@@ -1,4 +1,4 @@
-"""Generated traffic: the intelligent driver model (Treiber, Hennecke, Helbing 2000) with drivers who decide at the lamp.
+"""Generated traffic: the intelligent driver model (Treiber, Hennecke, Helbing 2000); drivers decide at the lamp.
 
 Some are told to run: the first who would have to stop holds its speed instead. Nothing here draws or knows a picture.
 """
@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .actors import vehicle_kind
 from .motion import Motion
-from .signals import Timeline
 from .vehicles import model
+
+if TYPE_CHECKING:
+    from .signals import Timeline
 
 STEP_S = 0.05
 ENTER_M = -110.0
@@ -49,16 +52,35 @@ def idm(driver: Driver, gap_m: float, ahead_mps: float) -> float:
     """Acceleration (m/s²) towards a leader `gap_m` ahead that drives `ahead_mps`."""
     top = ACCELERATION.get(model(driver.kind).label, 1.9)
     comfort, least, headway = 2.2, 1.8, 1.15
-    wish = least + max(0.0, driver.v_mps * headway + driver.v_mps * (driver.v_mps - ahead_mps) / (2 * math.sqrt(top * comfort)))
+    wish = least + max(
+        0.0, driver.v_mps * headway + driver.v_mps * (driver.v_mps - ahead_mps) / (2 * math.sqrt(top * comfort))
+    )
     return top * (1 - (driver.v_mps / driver.wish_mps) ** 4 - (wish / max(gap_m, 0.2)) ** 2)
 
 
 class LaneTraffic:
     """One lane before and past its stop line."""
 
-    def __init__(self, name: str, timeline: Timeline, rng: np.random.Generator, *, per_minute: float, runner_share: float, rear: bool, heavy: float, two_wheels: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        timeline: Timeline,
+        rng: np.random.Generator,
+        *,
+        per_minute: float,
+        runner_share: float,
+        rear: bool,
+        heavy: float,
+        two_wheels: float,
+    ) -> None:
         self.name, self.timeline, self.rng = name, timeline, rng
-        self.per_minute, self.runner_share, self.rear, self.heavy, self.two_wheels = per_minute, runner_share, rear, heavy, two_wheels
+        self.per_minute, self.runner_share, self.rear, self.heavy, self.two_wheels = (
+            per_minute,
+            runner_share,
+            rear,
+            heavy,
+            two_wheels,
+        )
         self.drivers: list[Driver] = []
         self.done: list[Driver] = []
         self.next_s = -60.0 + float(rng.exponential(60 / per_minute))
@@ -82,11 +104,22 @@ class LaneTraffic:
         wish = SPEED.get(model(kind).label, 12.5) * float(self.rng.uniform(0.88, 1.12))
         v = min(wish, last.v_mps + 1.0) if last is not None else wish
         self.count += 1
-        self.drivers.append(Driver(f"{self.name}.{self.count}", kind, model(kind).length_m, wish, ENTER_M, v, t_s, stop_m=-float(self.rng.uniform(0.8, 2.0))))
+        self.drivers.append(
+            Driver(
+                f"{self.name}.{self.count}",
+                kind,
+                model(kind).length_m,
+                wish,
+                ENTER_M,
+                v,
+                t_s,
+                stop_m=-float(self.rng.uniform(0.8, 2.0)),
+            )
+        )
         self.next_s = t_s + float(self.rng.exponential(60 / self.per_minute))
 
     def _decide(self, t_s: float) -> None:
-        """Everybody before the line decides once a phase whether to go; the first who would stop may be one who runs."""
+        """Everybody before the line decides once a cycle whether to go; the first who would stop may run."""
         shown, since = self.timeline.shown(t_s), self.timeline.since(t_s)
         if shown == "g":
             return
@@ -130,10 +163,17 @@ class LaneTraffic:
         return next((t for t, state in self.timeline.changes if t > t_s and state == "r"), math.inf)
 
     def _move(self, driver: Driver, leader: Driver | None, t_s: float) -> None:
-        gap, ahead = (leader.s_m - leader.length_m - driver.s_m, leader.v_mps) if leader else (math.inf, driver.wish_mps)
+        gap, ahead = (
+            (leader.s_m - leader.length_m - driver.s_m, leader.v_mps) if leader else (math.inf, driver.wish_mps)
+        )
         acceleration = idm(driver, gap, ahead)
         closed = self.timeline.shown(t_s) != "g"
-        if closed and driver.s_m < driver.stop_m + 0.5 and not driver.runs and not (driver.goes and driver.decided_at >= self._closing_or_amber(t_s)):
+        if (
+            closed
+            and driver.s_m < driver.stop_m + 0.5
+            and not driver.runs
+            and not (driver.goes and driver.decided_at >= self._closing_or_amber(t_s))
+        ):
             acceleration = min(acceleration, self._towards_line(driver))
         if driver.runs and driver.s_m < 12 and gap > 12:
             acceleration = max(acceleration, 0.0)

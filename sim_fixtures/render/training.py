@@ -8,18 +8,22 @@ from __future__ import annotations
 import argparse
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from .actors import paints, vehicle_kind
 from .boxes import boxes
-from .gl import Actor, FrameLook, Renderer
-from .light import Light
+from .gl import Renderer
+from .pose import Actor, FrameLook
 from .post import Sensor, damage
 from .random_scene import random_layout, random_light, wild_camera
 from .vehicles import CLASSES, model
 from .world import Layout, build
+
+if TYPE_CHECKING:
+    from .light import Light
 
 LOOKS_A_WORLD = 4
 LEAST_VISIBLE = 0.3
@@ -47,10 +51,22 @@ def scatter(layout: Layout, rng: np.random.Generator) -> list[Actor]:
 
 def _actor(ident: str, kind: str, x: float, y: float, heading: float, rng: np.random.Generator) -> Actor:
     first, second = paints(kind, rng)
-    return Actor(ident, kind, x, y, heading, first, second, braking=bool(rng.random() < 0.4), lamps_on=bool(rng.random() < 0.93))
+    return Actor(
+        ident, kind, x, y, heading, first, second, braking=bool(rng.random() < 0.4), lamps_on=bool(rng.random() < 0.93)
+    )
 
 
-def _fill(out: list[Actor], rng: np.random.Generator, density: float, two: float, x: float, start: float, end: float, heading: float, queue_at: float) -> None:
+def _fill(
+    out: list[Actor],
+    rng: np.random.Generator,
+    density: float,
+    two: float,
+    x: float,
+    start: float,
+    end: float,
+    heading: float,
+    queue_at: float,
+) -> None:
     sign = 1 if end > start else -1
     if density <= 0 or rng.random() > density + 0.2:
         return
@@ -64,13 +80,19 @@ def _fill(out: list[Actor], rng: np.random.Generator, density: float, two: float
         at -= sign * (model(kind).length_m + gap)
 
 
-def _fill_cross(out: list[Actor], rng: np.random.Generator, density: float, two: float, layout: Layout, lane: int) -> None:
+def _fill_cross(
+    out: list[Actor], rng: np.random.Generator, density: float, two: float, layout: Layout, lane: int
+) -> None:
     for rightwards in (True, False):
         if density <= 0 or rng.random() > density + 0.2:
             continue
         sign, heading = (1, 0.0) if rightwards else (-1, math.pi)
         crossing = rng.random() < 0.5 and not any(abs(a.x_m) < 12 and -5 < a.y_m < layout.box_far_m + 6 for a in out)
-        at = rng.uniform(0, 60) * sign if crossing else sign * (layout.left_m - 5.5 if rightwards else -layout.right_m - 5.5)
+        at = (
+            rng.uniform(0, 60) * sign
+            if crossing
+            else sign * (layout.left_m - 5.5 if rightwards else -layout.right_m - 5.5)
+        )
         while at * sign > -65:
             kind = vehicle_kind(rng, two)
             out.append(_actor(f"v{len(out)}", kind, at, layout.cross_y(lane, rightwards), heading, rng))
@@ -80,7 +102,10 @@ def _fill_cross(out: list[Actor], rng: np.random.Generator, density: float, two:
 def _turning(out: list[Actor], rng: np.random.Generator, layout: Layout) -> None:
     for _ in range(int(rng.poisson(0.7))):
         kind = vehicle_kind(rng, 0.1, 0.1)
-        x, y = rng.uniform(layout.left_m + 2, layout.right_m - 2), rng.uniform(layout.box_near_m + 1, layout.box_far_m - 1)
+        x, y = (
+            rng.uniform(layout.left_m + 2, layout.right_m - 2),
+            rng.uniform(layout.box_near_m + 1, layout.box_far_m - 1),
+        )
         if all(math.hypot(a.x_m - x, a.y_m - y) > 11 for a in out):
             out.append(_actor(f"v{len(out)}", kind, x, y, float(rng.uniform(0, 2 * math.pi)), rng))
 
@@ -115,7 +140,11 @@ def yolo_lines(actors: list[Actor], renderer: Renderer) -> list[str]:
     lines = []
     for item in boxes(actors, renderer.camera, renderer.mask(actors)):
         x1, y1, x2, y2 = item.box_px
-        if item.visible < LEAST_VISIBLE or item.inside < 0.15 or min(x2 - x1, y2 - y1) < LEAST_PX * (0.6 if item.label == "person" else 1.0):
+        if (
+            item.visible < LEAST_VISIBLE
+            or item.inside < 0.15
+            or min(x2 - x1, y2 - y1) < LEAST_PX * (0.6 if item.label == "person" else 1.0)
+        ):
             continue
         values = ((x1 + x2) / 2 / w, (y1 + y2) / 2 / h, (x2 - x1) / w, (y2 - y1) / h)
         lines.append(" ".join([str(CLASSES.index(item.label)), *(f"{v:.5f}" for v in values)]))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .scene import RoadUser, Scene
 from .signals import PHASES
 from .site import LaneLines, Line, lane_lines
 from .vehicles import CLASSES, model
 
+if TYPE_CHECKING:
+    from .scene import RoadUser, Scene
+
 SAMPLE_S = 0.1
+DOUBT_S = 0.1  # about what a node deducts from the red time for its own doubt: bounds lie that much later
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +69,22 @@ def bottom_centres(scene: Scene, user: RoadUser) -> Track:
     return out
 
 
-def crossing(scene: Scene, user: RoadUser, track: Track, line: Line, direction: tuple[float, float], slack: float = 0.0, after_s: float = -1.0) -> float | None:
+def crossing(
+    scene: Scene,
+    user: RoadUser,
+    track: Track,
+    line: Line,
+    direction: tuple[float, float],
+    slack: float = 0.0,
+    after_s: float = -1.0,
+) -> float | None:
     """When a road user crosses a finite line in the direction, to half a millisecond; None if it does not."""
-    for (t0, x0, y0), (t1, x1, y1) in zip(track[:-1], track[1:], strict=True):
-        if t1 - t0 > 1.5 * SAMPLE_S or t1 < after_s or not side(line, (x0, y0), direction) < 0 <= side(line, (x1, y1), direction):
+    for (t0, x0, y0), (t1, x1, y1) in itertools.pairwise(track):
+        if (
+            t1 - t0 > 1.5 * SAMPLE_S
+            or t1 < after_s
+            or not side(line, (x0, y0), direction) < 0 <= side(line, (x1, y1), direction)
+        ):
             continue
         low, high = t0, t1
         while high - low > 0.0005:
@@ -105,7 +122,9 @@ def _judged(scene: Scene, lane: LaneLines, t_cross: float, t_confirm: float | No
     verdict = "lamp_fault" if faulty else _verdict(scene, lane, shown, elapsed, t_cross, t_confirm)
     clear = min((abs(t_cross - t) for t, _ in timeline.changes), default=math.inf)
     if elapsed is not None:
-        edges = [scene.grace_s, *([scene.grace_s + scene.rear_margin_s] if scene.view == "rear" else [])]
+        edges = [scene.grace_s + DOUBT_S]
+        if scene.view == "rear":
+            edges.append(scene.grace_s + scene.rear_margin_s + DOUBT_S)
         clear = min([clear, *(abs(elapsed - edge) for edge in edges)])
     if verdict == "violation" and t_confirm is not None:
         clear = min(clear, scene.confirm_within_s - (t_confirm - t_cross))
@@ -129,7 +148,9 @@ def _in_fault(scene: Scene, lane: LaneLines, t_s: float) -> bool:
     return fault
 
 
-def _verdict(scene: Scene, lane: LaneLines, shown: str, elapsed: float | None, t_cross: float, t_confirm: float | None) -> str:
+def _verdict(
+    scene: Scene, lane: LaneLines, shown: str, elapsed: float | None, t_cross: float, t_confirm: float | None
+) -> str:
     if elapsed is None:
         return {"g": "on_green", "a": "on_amber", "ra": "on_red_amber"}[shown]
     amber = scene.timeline(lane.plan.group).amber_before(t_cross)
@@ -145,7 +166,7 @@ def _verdict(scene: Scene, lane: LaneLines, shown: str, elapsed: float | None, t
 
 
 def _ground(scene: Scene, user: RoadUser) -> dict[str, float | None]:
-    """When front and rear are over the stop and the confirm line on the ground (path distance equals y before a turn)."""
+    """When front and rear are over the stop and the confirm line on the ground (distance is y before a turn)."""
     length = model(user.kind).length_m
     confirm = scene.lanes[user.lane].confirm_y_m if user.lane is not None else 5.0
     marks = {"front_stop_s": 0.0, "rear_stop_s": length, "front_confirm_s": confirm, "rear_confirm_s": confirm + length}
@@ -164,13 +185,17 @@ def truth(scene: Scene) -> dict[str, object]:
         label = model(user.kind).label
         if label == "person":
             continue
-        entry: dict[str, object] = {"id": user.ident, "class": label, "kind": user.kind, "length_m": round(model(user.kind).length_m, 2)}
+        entry: dict[str, object] = {
+            "id": user.ident,
+            "class": label,
+            "kind": user.kind,
+            "length_m": round(model(user.kind).length_m, 2),
+        }
         entry["lane"] = None if user.lane is None else scene.lanes[user.lane].name
         if user.lane is not None:
             entry.update(_ground(scene, user))
         found = passages(scene, user, lines)
-        for passage in found:
-            rows.append({"vehicle": user.ident, "class": label, **_row(passage)})
+        rows += [{"vehicle": user.ident, "class": label, **_row(passage)} for passage in found]
         vehicles.append(entry)
     rows.sort(key=lambda row: float(str(row["t_cross_s"])))
     return {

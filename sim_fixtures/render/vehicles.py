@@ -1,10 +1,11 @@
-"""Procedural road users. Local frame: x forward, y left, z up; the front bumper stands at x = 0, the ground at z = 0."""
+"""Procedural road users. Local frame: x forward, y left, z up; the front bumper is at x = 0, the ground at z = 0."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +25,9 @@ from .mesh import (
     quad,
     tube,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PAINT = Surface((0.5, 0.5, 0.5), gloss=0.85, paint=1)
 PAINT_2 = Surface((0.5, 0.5, 0.5), gloss=0.35, paint=2)
@@ -134,7 +138,14 @@ def _lower_body(s: CarShape) -> Vertices:
 
 def _body_ring(x: float, half: float, low: float, high: float) -> list[tuple[float, float, float]]:
     mid = low + (high - low) * 0.58
-    right = [(0.86, low), (0.97, low + 0.10), (1.0, mid), (0.975, high - 0.10), (0.90, high - 0.015), (0.5, high + 0.02)]
+    right = [
+        (0.86, low),
+        (0.97, low + 0.10),
+        (1.0, mid),
+        (0.975, high - 0.10),
+        (0.90, high - 0.015),
+        (0.5, high + 0.02),
+    ]
     ring = [(x, half * share, z) for share, z in right]
     return ring + [(x, -y, z) for x, y, z in reversed(ring)]
 
@@ -153,7 +164,12 @@ def _greenhouse(s: CarShape) -> Vertices:
     ]
     rings = []
     for back, bottom_half, top, top_half in stations:
-        right = [(bottom_half, low), (top_half, top - 0.05), (top_half - 0.05, top - 0.01), (top_half * 0.5, top + 0.015)]
+        right = [
+            (bottom_half, low),
+            (top_half, top - 0.05),
+            (top_half - 0.05, top - 0.01),
+            (top_half * 0.5, top + 0.015),
+        ]
         ring = [(-back, y, z) for y, z in right]
         rings.append(ring + [(x, -y, z) for x, y, z in reversed(ring)])
     return loft(np.array(rings), PAINT, crease_deg=36)
@@ -210,7 +226,9 @@ def _side_panes(
         xs = [-(front_low + (rear_low - front_low) * f) for f in (a, b)]
         xt = [-(front_high + (rear_high - front_high) * f) for f in (a, b)]
         y_low, y_high = half(low) + lift * 0.4, half(high) + lift * 0.4
-        panes.append(polygon([(xs[0], y_low, low), (xt[0], y_high, high), (xt[1], y_high, high), (xs[1], y_low, low)], GLASS))
+        panes.append(
+            polygon([(xs[0], y_low, low), (xs[1], y_low, low), (xt[1], y_high, high), (xt[0], y_high, high)], GLASS)
+        )
     return join(panes)
 
 
@@ -238,13 +256,23 @@ def _wheel(x: float, y: float, radius: float, width: float = 0.21, arch: bool = 
         cylinder((x, outer, radius), (x, outer + side * 0.02, radius), radius * 0.16, PLASTIC, 8),
     ]
     if arch:
-        parts.append(cylinder((x, y - side * 0.05, radius + 0.03), (x, y + side * 0.004, radius + 0.03), radius * 1.17, PLASTIC, 14))
+        parts.append(
+            cylinder(
+                (x, y - side * 0.05, radius + 0.03), (x, y + side * 0.004, radius + 0.03), radius * 1.17, PLASTIC, 14
+            )
+        )
     return join(parts)
 
 
 def _bed(s: CarShape) -> Vertices:
     start, end, half = s.bed_from + 0.1, s.length - 0.12, s.width / 2 - 0.13
-    return quad((-end, -half, s.belt + 0.035), (-start, -half, s.belt + 0.035), (-start, half, s.belt + 0.035), (-end, half, s.belt + 0.035), PLASTIC)
+    return quad(
+        (-end, -half, s.belt + 0.035),
+        (-start, -half, s.belt + 0.035),
+        (-start, half, s.belt + 0.035),
+        (-end, half, s.belt + 0.035),
+        PLASTIC,
+    )
 
 
 def _car_lights(s: CarShape) -> tuple[Vertices, tuple[LampPoint, ...]]:
@@ -271,17 +299,45 @@ def _lamp_pairs(length: float, head_y: float, head_z: float, tail_y: float, tail
 def lorry(length: float, height: float, tanker: bool = False) -> tuple[Vertices, tuple[LampPoint, ...]]:
     """A lorry: cab in the first paint, box body (or tank) in the second."""
     half, cab_top, body_from = 1.22, 2.75, 2.35
-    cab_ring = [(-1.0, 0.5), (1.0, 0.5), (1.0, 1.9), (0.93, cab_top - 0.1), (0.8, cab_top), (-0.8, cab_top), (-0.93, cab_top - 0.1), (-1.0, 1.9)]
+    cab_ring = [
+        (-1.0, 0.5),
+        (1.0, 0.5),
+        (1.0, 1.9),
+        (0.93, cab_top - 0.1),
+        (0.8, cab_top),
+        (-0.8, cab_top),
+        (-0.93, cab_top - 0.1),
+        (-1.0, 1.9),
+    ]
     cab_stations = [(2.15, 1.0), (0.35, 1.0), (0.06, 0.97), (0.0, 0.92)]
-    cab = loft(np.array([[(-back, y * half * share, z if z > 0.6 else 0.5) for y, z in cab_ring] for back, share in cab_stations]), PAINT, 40)
-    screen = quad((0.03, -half * 0.84, 1.55), (0.03, half * 0.84, 1.55), (0.0, half * 0.8, 2.45), (0.0, -half * 0.8, 2.45), GLASS)
-    side = quad((-0.35, half + 0.012, 1.55), (-0.45, half * 0.985, 2.4), (-1.35, half * 0.985, 2.4), (-1.45, half + 0.012, 1.55), GLASS)
+    cab = loft(
+        np.array(
+            [[(-back, y * half * share, z if z > 0.6 else 0.5) for y, z in cab_ring] for back, share in cab_stations]
+        ),
+        PAINT,
+        40,
+    )
+    screen = quad(
+        (0.03, -half * 0.84, 1.55), (0.03, half * 0.84, 1.55), (0.0, half * 0.8, 2.45), (0.0, -half * 0.8, 2.45), GLASS
+    )
+    side = quad(
+        (-1.45, half + 0.012, 1.55),
+        (-1.35, half * 0.985 + 0.012, 2.4),
+        (-0.45, half * 0.985 + 0.012, 2.4),
+        (-0.35, half + 0.012, 1.55),
+        GLASS,
+    )
     if tanker:
         body = cylinder((-length + 0.15, 0, 2.2), (-body_from, 0, 2.2), 1.1, PAINT_2, 20)
     else:
-        body = box((-(length + body_from) / 2, 0, (1.05 + height) / 2), (length - body_from, 2.5, height - 1.05), PAINT_2)
+        body = box(
+            (-(length + body_from) / 2, 0, (1.05 + height) / 2), (length - body_from, 2.5, height - 1.05), PAINT_2
+        )
     frame = box((-length / 2 - 0.2, 0, 0.82), (length - 0.7, 1.1, 0.34), PLASTIC)
-    rail = [box((-length + 0.1, 0, 0.62), (0.12, 2.3, 0.16), PLASTIC), box((-length / 2, 1.15, 0.75), (length * 0.35, 0.05, 0.35), PLASTIC)]
+    rail = [
+        box((-length + 0.1, 0, 0.62), (0.12, 2.3, 0.16), PLASTIC),
+        box((-length / 2, 1.15, 0.75), (length * 0.35, 0.05, 0.35), PLASTIC),
+    ]
     rail.append(mirrored_y(rail[1]))
     doors = [box((-length - 0.01, 0, (1.05 + height) / 2), (0.03, 0.05, height - 1.2), PLASTIC)] if not tanker else []
     grille = [box((0.0, 0, 1.05), (0.05, 1.7, 0.5), PLASTIC), box((0.0, 0, 0.62), (0.08, 2.4, 0.3), PLASTIC)]
@@ -292,15 +348,28 @@ def lorry(length: float, height: float, tanker: bool = False) -> tuple[Vertices,
     brake = box((-length - 0.02, 0.70, 0.85), (0.06, 0.2, 0.16), BRAKE_LAMP)
     mirror = box((-0.1, half + 0.14, 1.95), (0.1, 0.16, 0.5), PLASTIC)
     plates = [box((0.05, 0, 0.62), (0.02, 0.5, 0.12), PLATE), box((-length + 0.02, 0, 0.82), (0.03, 0.5, 0.12), PLATE)]
-    pairs = [part for part in (side, head, tail, brake, mirror)]
-    mesh = join([cab, screen, body, frame, *rail, *doors, *grille, *wheels, *plates, *pairs, *(mirrored_y(p) for p in pairs)])
+    pairs = [side, head, tail, brake, mirror]
+    mesh = join(
+        [cab, screen, body, frame, *rail, *doors, *grille, *wheels, *plates, *pairs, *(mirrored_y(p) for p in pairs)]
+    )
     return mesh, _lamp_pairs(length, 0.92, 0.72, 0.95, 0.85)
 
 
 def coach(length: float, height: float) -> tuple[Vertices, tuple[LampPoint, ...]]:
     """A city bus, lower part in the first paint, a band in the second, with long overhangs."""
     half = 1.27
-    profile = [(-0.97, 0.34), (0.97, 0.34), (1.0, 0.6), (1.0, 2.4), (0.96, height - 0.15), (0.84, height), (-0.84, height), (-0.96, height - 0.15), (-1.0, 2.4), (-1.0, 0.6)]
+    profile = [
+        (-0.97, 0.34),
+        (0.97, 0.34),
+        (1.0, 0.6),
+        (1.0, 2.4),
+        (0.96, height - 0.15),
+        (0.84, height),
+        (-0.84, height),
+        (-0.96, height - 0.15),
+        (-1.0, 2.4),
+        (-1.0, 0.6),
+    ]
     stations = [(length, 0.94), (length - 0.08, 0.99), (length - 0.3, 1.0), (0.35, 1.0), (0.1, 0.98), (0.0, 0.92)]
     body = loft(np.array([[(-back, y * half * share, z) for y, z in profile] for back, share in stations]), PAINT, 30)
     parts = [body]
@@ -309,16 +378,31 @@ def coach(length: float, height: float) -> tuple[Vertices, tuple[LampPoint, ...]
     for i in range(windows):
         x0, x1 = -0.75 - i * pitch, -0.75 - (i + 1) * pitch + 0.10
         low = 1.25 if i % 4 else 0.55
-        pane = quad((x0, half + 0.012, low), (x0, half + 0.008, 2.42), (x1, half + 0.008, 2.42), (x1, half + 0.012, low), GLASS)
-        left = quad((x0, half + 0.012, 1.25), (x0, half + 0.008, 2.42), (x1, half + 0.008, 2.42), (x1, half + 0.012, 1.25), GLASS)
+        pane = _bus_window(x0, x1, low, half)
+        left = _bus_window(x0, x1, 1.25, half)
         parts += [mirrored_y(pane), left]
     band = box((-length / 2, 0, 1.08), (length * 0.985, half * 2 + 0.015, 0.14), PAINT_2)
-    screen = quad((0.02, -half * 0.86, 0.95), (0.02, half * 0.86, 0.95), (-0.02, half * 0.84, 2.45), (-0.02, -half * 0.84, 2.45), GLASS)
-    rear = quad((-length - 0.015, half * 0.8, 1.55), (-length - 0.015, -half * 0.8, 1.55), (-length, -half * 0.78, 2.4), (-length, half * 0.78, 2.4), GLASS)
+    screen = quad(
+        (0.02, -half * 0.86, 0.95),
+        (0.02, half * 0.86, 0.95),
+        (-0.02, half * 0.84, 2.45),
+        (-0.02, -half * 0.84, 2.45),
+        GLASS,
+    )
+    rear = quad(
+        (-length - 0.015, half * 0.8, 1.55),
+        (-length - 0.015, -half * 0.8, 1.55),
+        (-length, -half * 0.78, 2.4),
+        (-length, half * 0.78, 2.4),
+        GLASS,
+    )
     sign = box((0.0, 0, height - 0.32), (0.06, 1.5, 0.24), Surface((0.9, 0.55, 0.08), 0.3, lamp=Lamp.TAIL))
     roof_unit = box((-length * 0.6, 0, height + 0.08), (2.2, 1.5, 0.2), Surface((0.6, 0.6, 0.6), 0.2))
     vent = box((-length - 0.01, 0, 0.95), (0.04, 1.5, 0.6), PLASTIC)
-    bumpers = [box((-0.02, 0, 0.45), (0.12, 2.42, 0.22), PLASTIC), box((-length + 0.02, 0, 0.45), (0.12, 2.42, 0.22), PLASTIC)]
+    bumpers = [
+        box((-0.02, 0, 0.45), (0.12, 2.42, 0.22), PLASTIC),
+        box((-length + 0.02, 0, 0.45), (0.12, 2.42, 0.22), PLASTIC),
+    ]
     wheels = [_wheel(x, s * 1.255, 0.48, 0.3) for x in (-2.75, -length + 3.3) for s in (-1, 1)]
     head = box((0.02, 0.92, 0.72), (0.06, 0.34, 0.2), HEADLAMP)
     tail = box((-length - 0.02, 1.05, 1.1), (0.06, 0.2, 0.5), TAIL_LAMP)
@@ -326,27 +410,60 @@ def coach(length: float, height: float) -> tuple[Vertices, tuple[LampPoint, ...]
     mirror = box((0.08, half + 0.05, 2.1), (0.14, 0.14, 0.4), PLASTIC)
     plates = [box((0.05, 0, 0.46), (0.02, 0.5, 0.12), PLATE), box((-length - 0.05, 0, 0.5), (0.03, 0.5, 0.12), PLATE)]
     pairs = [head, tail, brake, mirror]
-    mesh = join([*parts, band, screen, rear, sign, roof_unit, vent, *bumpers, *wheels, *plates, *pairs, *(mirrored_y(p) for p in pairs)])
+    mesh = join(
+        [
+            *parts,
+            band,
+            screen,
+            rear,
+            sign,
+            roof_unit,
+            vent,
+            *bumpers,
+            *wheels,
+            *plates,
+            *pairs,
+            *(mirrored_y(p) for p in pairs),
+        ]
+    )
     return mesh, _lamp_pairs(length, 0.92, 0.72, 1.0, 1.0)
 
 
-def _person_parts(hip: tuple[float, float, float], lean: float, knees: float, hands: tuple[float, float]) -> list[Vertices]:
+def _bus_window(x0: float, x1: float, low: float, half: float) -> Vertices:
+    top, y = 2.42, half + 0.012
+    return quad((x1, y, low), (x1, y, top), (x0, y, top), (x0, y, low), GLASS)
+
+
+def _person_parts(
+    hip: tuple[float, float, float], lean: float, knees: float, hands: tuple[float, float]
+) -> list[Vertices]:
     """A seated rider: hip place, forward lean (rad), knee height, hands' (x, z)."""
     hx, _, hz = hip
     sx, sz = hx + 0.52 * np.sin(lean), hz + 0.52 * np.cos(lean)
     head_x, head_z = sx + 0.2 * np.sin(lean), sz + 0.25
-    parts = [tube((hx, 0, hz), (sx, 0, sz), 0.17, 0.19, CLOTH_2), blob((head_x, 0, head_z), (0.13, 0.12, 0.145), Surface((0.3, 0.3, 0.3), 0.8, paint=1))]
+    parts = [
+        tube((hx, 0, hz), (sx, 0, sz), 0.17, 0.19, CLOTH_2),
+        blob((head_x, 0, head_z), (0.13, 0.12, 0.145), Surface((0.3, 0.3, 0.3), 0.8, paint=1)),
+    ]
     parts.append(box((head_x + 0.10, 0, head_z + 0.01), (0.06, 0.15, 0.08), GLASS))
     elbow = ((sx + hands[0]) / 2 - 0.05, (sz + hands[1]) / 2 - 0.08)
-    arm = [tube((sx, 0.19, sz - 0.02), (elbow[0], 0.3, elbow[1]), 0.065, 0.055, CLOTH_2, 6), tube((elbow[0], 0.3, elbow[1]), (hands[0], 0.3, hands[1]), 0.055, 0.045, SKIN, 6)]
-    leg = [tube((hx, 0.1, hz), (hx + 0.42, 0.15, knees), 0.09, 0.07, DARK_CLOTH, 6), tube((hx + 0.42, 0.15, knees), (hx + 0.22, 0.14, 0.32), 0.07, 0.05, DARK_CLOTH, 6)]
+    arm = [
+        tube((sx, 0.19, sz - 0.02), (elbow[0], 0.3, elbow[1]), 0.065, 0.055, CLOTH_2, 6),
+        tube((elbow[0], 0.3, elbow[1]), (hands[0], 0.3, hands[1]), 0.055, 0.045, SKIN, 6),
+    ]
+    leg = [
+        tube((hx, 0.1, hz), (hx + 0.42, 0.15, knees), 0.09, 0.07, DARK_CLOTH, 6),
+        tube((hx + 0.42, 0.15, knees), (hx + 0.22, 0.14, 0.32), 0.07, 0.05, DARK_CLOTH, 6),
+    ]
     both = [*arm, *leg]
     return [*parts, *both, *(mirrored_y(p) for p in both)]
 
 
 def motorcycle() -> tuple[Vertices, tuple[LampPoint, ...]]:
     """A motorcycle with its rider."""
-    wheels = [cylinder((x, -w / 2, 0.31), (x, w / 2, 0.31), 0.31, RUBBER, 16) for x, w in ((-0.33, 0.12), (-1.72, 0.16))]
+    wheels = [
+        cylinder((x, -w / 2, 0.31), (x, w / 2, 0.31), 0.31, RUBBER, 16) for x, w in ((-0.33, 0.12), (-1.72, 0.16))
+    ]
     rims = [cylinder((x, -0.09, 0.31), (x, 0.09, 0.31), 0.19, RIM, 12) for x in (-0.33, -1.72)]
     tank = blob((-0.86, 0, 0.82), (0.34, 0.17, 0.15), PAINT)
     seat = blob((-1.38, 0, 0.80), (0.42, 0.14, 0.07), PLASTIC)
@@ -357,7 +474,11 @@ def motorcycle() -> tuple[Vertices, tuple[LampPoint, ...]]:
     bar = tube((-0.68, -0.36, 1.02), (-0.68, 0.36, 1.02), 0.02, 0.02, PLASTIC, 6)
     pipe = tube((-1.15, -0.17, 0.36), (-1.85, -0.20, 0.46), 0.055, 0.075, CHROME, 8)
     guard = tube((-1.75, 0, 0.66), (-2.02, 0, 0.52), 0.07, 0.05, PLASTIC, 6)
-    lights = [box((-0.345, 0, 0.91), (0.06, 0.18, 0.14), HEADLAMP), box((-2.04, 0, 0.86), (0.06, 0.16, 0.08), TAIL_LAMP), box((-2.05, 0, 0.62), (0.02, 0.2, 0.14), PLATE)]
+    lights = [
+        box((-0.345, 0, 0.91), (0.06, 0.18, 0.14), HEADLAMP),
+        box((-2.04, 0, 0.86), (0.06, 0.16, 0.08), TAIL_LAMP),
+        box((-2.05, 0, 0.62), (0.02, 0.2, 0.14), PLATE),
+    ]
     rider = _person_parts((-1.30, 0, 0.92), 0.32, 0.78, (-0.70, 1.04))
     mesh = join([*wheels, *rims, tank, seat, tail, engine, *fork, fairing, bar, pipe, guard, *lights, *rider])
     points = (LampPoint((-0.28, 0, 0.91), 1.0, Lamp.HEAD), LampPoint((-2.08, 0, 0.86), -1.0, Lamp.TAIL))
@@ -370,10 +491,20 @@ def bicycle() -> tuple[Vertices, tuple[LampPoint, ...]]:
     for x in (-0.34, -1.38):
         angle = np.linspace(0, 2 * np.pi, 17)
         rim = [(x + 0.34 * np.cos(a), 0.0, 0.34 + 0.34 * np.sin(a)) for a in angle]
-        parts += [tube(a, b, 0.022, 0.022, RUBBER, 5) for a, b in zip(rim[:-1], rim[1:], strict=True)]
-    frame = [((-0.34, 0, 0.34), (-0.56, 0, 0.92)), ((-0.54, 0, 0.84), (-1.12, 0, 0.82)), ((-0.54, 0, 0.78), (-0.92, 0, 0.30)), ((-1.16, 0, 0.92), (-0.92, 0, 0.30)), ((-0.92, 0, 0.30), (-1.38, 0, 0.34)), ((-1.12, 0, 0.80), (-1.38, 0, 0.34))]
+        parts += [tube(a, b, 0.022, 0.022, RUBBER, 5) for a, b in itertools.pairwise(rim)]
+    frame = [
+        ((-0.34, 0, 0.34), (-0.56, 0, 0.92)),
+        ((-0.54, 0, 0.84), (-1.12, 0, 0.82)),
+        ((-0.54, 0, 0.78), (-0.92, 0, 0.30)),
+        ((-1.16, 0, 0.92), (-0.92, 0, 0.30)),
+        ((-0.92, 0, 0.30), (-1.38, 0, 0.34)),
+        ((-1.12, 0, 0.80), (-1.38, 0, 0.34)),
+    ]
     parts += [tube(a, b, 0.022, 0.022, PAINT, 6) for a, b in frame]
-    parts += [tube((-0.60, -0.28, 1.02), (-0.60, 0.28, 1.02), 0.018, 0.018, PLASTIC, 6), blob((-1.18, 0, 0.95), (0.14, 0.08, 0.04), PLASTIC)]
+    parts += [
+        tube((-0.60, -0.28, 1.02), (-0.60, 0.28, 1.02), 0.018, 0.018, PLASTIC, 6),
+        blob((-1.18, 0, 0.95), (0.14, 0.08, 0.04), PLASTIC),
+    ]
     parts += [box((-0.44, 0, 0.88), (0.05, 0.06, 0.06), HEADLAMP), box((-1.30, 0, 0.80), (0.04, 0.06, 0.06), TAIL_LAMP)]
     parts += _person_parts((-1.15, 0, 1.03), 0.45, 0.80, (-0.62, 1.06))
     points = (LampPoint((-0.40, 0, 0.88), 1.0, Lamp.HEAD), LampPoint((-1.33, 0, 0.80), -1.0, Lamp.TAIL))
@@ -383,15 +514,24 @@ def bicycle() -> tuple[Vertices, tuple[LampPoint, ...]]:
 def pedestrian(stride: float) -> tuple[Vertices, tuple[LampPoint, ...]]:
     """A walker; `stride` in -1..1 is how far the left leg stands forward. The frame's front lies at x = 0."""
     middle, swing = -0.25, 0.32 * stride
-    parts = [tube((middle, 0, 0.98), (middle + 0.02, 0, 1.42), 0.16, 0.19, CLOTH), blob((middle + 0.02, 0, 1.66), (0.10, 0.095, 0.125), SKIN)]
+    parts = [
+        tube((middle, 0, 0.98), (middle + 0.02, 0, 1.42), 0.16, 0.19, CLOTH),
+        blob((middle + 0.02, 0, 1.66), (0.10, 0.095, 0.125), SKIN),
+    ]
     parts.append(blob((middle - 0.01, 0, 1.70), (0.105, 0.10, 0.10), HAIR))
     for side in (-1, 1):
         step = swing * side
         knee = (middle + step * 0.7, side * 0.09, 0.52)
-        parts += [tube((middle, side * 0.09, 0.95), knee, 0.095, 0.065, CLOTH_2, 6), tube(knee, (middle + step - 0.04, side * 0.09, 0.08), 0.065, 0.05, CLOTH_2, 6)]
+        parts += [
+            tube((middle, side * 0.09, 0.95), knee, 0.095, 0.065, CLOTH_2, 6),
+            tube(knee, (middle + step - 0.04, side * 0.09, 0.08), 0.065, 0.05, CLOTH_2, 6),
+        ]
         parts.append(box((middle + step + 0.02, side * 0.09, 0.04), (0.25, 0.09, 0.08), PLASTIC))
         elbow = (middle - step * 0.5, side * 0.25, 1.15)
-        parts += [tube((middle, side * 0.22, 1.40), elbow, 0.06, 0.05, CLOTH, 6), tube(elbow, (middle - step * 0.7 + 0.06, side * 0.25, 0.92), 0.05, 0.04, SKIN, 6)]
+        parts += [
+            tube((middle, side * 0.22, 1.40), elbow, 0.06, 0.05, CLOTH, 6),
+            tube(elbow, (middle - step * 0.7 + 0.06, side * 0.25, 0.92), 0.05, 0.04, SKIN, 6),
+        ]
     return join(parts), ()
 
 

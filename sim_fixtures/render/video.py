@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import cv2
@@ -15,13 +14,19 @@ import numpy as np
 
 from .boxes import boxes
 from .camera import Camera
-from .gl import Picture, Renderer
+from .gl import Renderer
 from .post import Sensor
 from .scene import MARGIN, Scene
 from .signals import lamps_csv
 from .site import site_toml
 from .truth import truth_json
 from .world import build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from .pose import Picture
 
 MOST_BYTES = 700_000
 BOX_HEADER = ("t_s", "id", "class", "x1", "y1", "x2", "y2", "inside", "visible")
@@ -44,7 +49,9 @@ class Studio:
 def widened(camera: Camera) -> Camera:
     """The same camera with a margin on all sides, so that a shaken picture can be cut from it."""
     width, height = round(camera.width_px * MARGIN / 2) * 2, round(camera.height_px * MARGIN / 2) * 2
-    return Camera(camera.eye_m, camera.target_m, camera.focal_mm * camera.width_px / width, width, height, camera.roll_rad)
+    return Camera(
+        camera.eye_m, camera.target_m, camera.focal_mm * camera.width_px / width, width, height, camera.roll_rad
+    )
 
 
 def frames(scene: Scene, studio: Studio, box_rows: list[tuple[object, ...]] | None = None) -> Iterator[Picture]:
@@ -67,7 +74,10 @@ def frames(scene: Scene, studio: Studio, box_rows: list[tuple[object, ...]] | No
         picture = renderer.frame(actors, scene.look(t))
         if box_rows is not None:
             seen = boxes(actors, renderer.camera, renderer.mask(actors))
-            box_rows += [(f"{t:.4f}", b.ident, b.label, *(f"{v:.1f}" for v in b.box_px), f"{b.inside:.2f}", f"{b.visible:.2f}") for b in seen]
+            box_rows += [
+                (f"{t:.4f}", b.ident, b.label, *(f"{v:.1f}" for v in b.box_px), f"{b.inside:.2f}", f"{b.visible:.2f}")
+                for b in seen
+            ]
         if scene.shake:
             picture = _shaken(picture, scene.shake.offset(t), size)
         yield sensor.expose(picture)
@@ -75,16 +85,20 @@ def frames(scene: Scene, studio: Studio, box_rows: list[tuple[object, ...]] | No
 
 def _shaken(picture: Picture, offset: tuple[float, float], size: tuple[int, int]) -> Picture:
     height, width = picture.shape[:2]
-    matrix = np.array([[1, 0, offset[0] - (width - size[0]) / 2], [0, 1, offset[1] - (height - size[1]) / 2]], np.float64)
+    matrix = np.array(
+        [[1, 0, offset[0] - (width - size[0]) / 2], [0, 1, offset[1] - (height - size[1]) / 2]], np.float64
+    )
     return np.asarray(cv2.warpAffine(np.ascontiguousarray(picture), matrix, size, flags=cv2.INTER_LINEAR), np.uint8)
 
 
-def encode(pictures: list[Picture], fps: float, quality: int, preset: str = "medium") -> bytes:
+def encode(
+    pictures: Iterable[Picture], size: tuple[int, int], fps: float, quality: int, preset: str = "medium"
+) -> bytes:
     """H.264 in MP4; `quality` is x264's CRF. One thread, so that the bytes are always the same."""
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
-        stream.height, stream.width = pictures[0].shape[:2]
+        stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1
         stream.options = {"crf": str(quality), "preset": preset, "g": "125", "tune": "animation"}
@@ -96,22 +110,32 @@ def encode(pictures: list[Picture], fps: float, quality: int, preset: str = "med
     return out.getvalue()
 
 
-def record(scene: Scene, folder: Path, studio: Studio, *, most_bytes: int | None = MOST_BYTES, with_boxes: bool = False) -> None:
+def record(
+    scene: Scene, folder: Path, studio: Studio, *, most_bytes: int | None = MOST_BYTES, with_boxes: bool = False
+) -> None:
     """Write a case's whole folder; the video is made coarser until it fits."""
     folder.mkdir(parents=True, exist_ok=True)
     box_rows: list[tuple[object, ...]] | None = [] if with_boxes else None
-    pictures = list(frames(scene, studio, box_rows))
-    quality, preset = (23, "medium") if most_bytes else (24, "veryfast")
-    data = encode(pictures, scene.fps, quality, preset)
-    while most_bytes and len(data) > most_bytes and quality < 40:
-        quality += 2
-        data = encode(pictures, scene.fps, quality, preset)
+    size = (scene.camera.width_px, scene.camera.height_px)
+    if most_bytes is None:
+        data = encode(frames(scene, studio, box_rows), size, scene.fps, 24, "veryfast")
+    else:
+        data = _fitted(list(frames(scene, studio, box_rows)), size, scene.fps, most_bytes)
     (folder / "lamps.csv").write_text(lamps_csv(scene.timelines))
     (folder / "site.toml").write_text(site_toml(scene))
     (folder / "truth.json").write_text(truth_json(scene))
     if box_rows is not None:
         _write_boxes(folder / "boxes.csv.gz", box_rows)
     (folder / "video.mp4").write_bytes(data)
+
+
+def _fitted(pictures: list[Picture], size: tuple[int, int], fps: float, most_bytes: int) -> bytes:
+    quality = 23
+    data = encode(pictures, size, fps, quality)
+    while len(data) > most_bytes and quality < 40:
+        quality += 2
+        data = encode(pictures, size, fps, quality)
+    return data
 
 
 def _write_boxes(path: Path, rows: list[tuple[object, ...]]) -> None:

@@ -1,10 +1,11 @@
 """The static world: roads, kerbs, markings, buildings, trees, poles, made from a layout and a seed.
 
-The observed approach drives towards +y on the right of x = 0; its stop line ends at y = 0; the cross street lies beyond it.
+The observed approach drives towards +y, right of x = 0; its stop line ends at y = 0; the cross street lies beyond.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -97,7 +98,15 @@ def build(layout: Layout) -> World:
     crowns: list[Vertices] = []
     heads, poles = _signals(layout, rng)
     lamps, lamp_posts = _street_lamps(layout, rng)
-    parts = [_roads(layout), _pavements(layout), _markings(layout), _wear(layout, rng), _buildings(layout, rng), poles, lamp_posts]
+    parts = [
+        _roads(layout),
+        _pavements(layout),
+        _markings(layout),
+        _wear(layout, rng),
+        _buildings(layout, rng),
+        poles,
+        lamp_posts,
+    ]
     parts += [_trees(layout, rng, crowns), _furniture(layout, rng)]
     return World(layout, join(parts), join(crowns), tuple(heads), tuple(lamps))
 
@@ -135,9 +144,12 @@ def _pavements(g: Layout) -> Vertices:
             y0, y1 = sorted((edge_y, edge_y + sy * g.pavement_m))
             parts.append(_slab(x0, y0, x1, y1, slab, kerb))
             asphalt = Surface((g.asphalt, g.asphalt, g.asphalt * 1.03), 0.12, Material.ASPHALT)
-            fill = [(centre[0] - sx * radius * math.cos(a), centre[1] - sy * radius * math.sin(a), -0.004) for a in np.linspace(0, math.pi / 2, 7)]
+            fill = [
+                (centre[0] - sx * radius * math.cos(a), centre[1] - sy * radius * math.sin(a), -0.004)
+                for a in np.linspace(0, math.pi / 2, 7)
+            ]
             fan = [(edge_x, edge_y, -0.004), *(fill if sx * sy < 0 else fill[::-1])]
-            parts.append(polygon(fan if sx * sy < 0 else fan, asphalt))
+            parts.append(polygon(fan, asphalt))
     return join(parts)
 
 
@@ -153,7 +165,7 @@ def _corner(centre: tuple[float, float], radius: float, sx: int, sy: int, slab: 
     if sx * sy < 0:
         top = [top[0], *top[:0:-1]]
     walls = []
-    for (xa, ya), (xb, yb) in zip(arc[:-1], arc[1:], strict=True):
+    for (xa, ya), (xb, yb) in itertools.pairwise(arc):
         wall = quad((xa, ya, -0.02), (xb, yb, -0.02), (xb, yb, KERB_M), (xa, ya, KERB_M), kerb)
         outward = np.array([(xa + xb) / 2 - centre[0], (ya + yb) / 2 - centre[1], 0.0])
         wall[:, 3:6] = outward / np.linalg.norm(outward)
@@ -173,10 +185,16 @@ def _markings(g: Layout) -> Vertices:
         parts += [flat_rect(x - 0.06, y, x + 0.06, y + 3, MARK_Z, paint) for y in np.arange(far_stop + 2, 140, 7.5)]
     for lane in range(1, g.lanes_out):
         x = -(g.median_m / 2 + lane * g.lane_m)
-        parts += [flat_rect(x - 0.06, y, x + 0.06, y + 3, MARK_Z, paint) for y in [*np.arange(-140, -4, 7.5), *np.arange(far_stop + 2, 140, 7.5)]]
+        parts += [
+            flat_rect(x - 0.06, y, x + 0.06, y + 3, MARK_Z, paint)
+            for y in [*np.arange(-140, -4, 7.5), *np.arange(far_stop + 2, 140, 7.5)]
+        ]
     if g.median_m < 0.3:
         for x in (-0.12, 0.12):
-            parts += [flat_rect(x - 0.05, -160, x + 0.05, -g.stop_m, MARK_Z, paint), flat_rect(x - 0.05, far_stop, x + 0.05, 160, MARK_Z, paint)]
+            parts += [
+                flat_rect(x - 0.05, -160, x + 0.05, -g.stop_m, MARK_Z, paint),
+                flat_rect(x - 0.05, far_stop, x + 0.05, 160, MARK_Z, paint),
+            ]
     parts += _cross_street_marks(g, paint)
     if g.crossing:
         parts += _zebra(g, paint)
@@ -204,9 +222,14 @@ def _cross_street_marks(g: Layout, paint: Surface) -> list[Vertices]:
 def _zebra(g: Layout, paint: Surface) -> list[Vertices]:
     parts = []
     for y0, y1 in ((1.5, 4.3), (g.box_far_m + 1.3, g.box_far_m + 4.1)):
-        parts += [flat_rect(x, y0, x + 0.45, y1, MARK_Z, paint) for x in np.arange(g.left_m + 0.4, g.right_m - 0.6, 0.95)]
+        parts += [
+            flat_rect(x, y0, x + 0.45, y1, MARK_Z, paint) for x in np.arange(g.left_m + 0.4, g.right_m - 0.6, 0.95)
+        ]
     for x0, x1 in ((g.right_m + 1.3, g.right_m + 4.1), (g.left_m - 4.1, g.left_m - 1.3)):
-        parts += [flat_rect(x0, y, x1, y + 0.45, MARK_Z, paint) for y in np.arange(g.box_near_m + 0.4, g.box_far_m - 0.6, 0.95)]
+        parts += [
+            flat_rect(x0, y, x1, y + 0.45, MARK_Z, paint)
+            for y in np.arange(g.box_near_m + 0.4, g.box_far_m - 0.6, 0.95)
+        ]
     return parts
 
 
@@ -226,11 +249,22 @@ def _wear(g: Layout, rng: np.random.Generator) -> Vertices:
         parts.append(flat_rect(x, y, min(x + w, g.right_m - 0.1), y + length, 0.003, surface))
     for _ in range(int(rng.integers(1, 5))):
         x, y = rng.uniform(g.left_m + 1, g.right_m - 1), rng.uniform(-25, g.box_far_m + 8)
-        parts.append(cylinder((x, y, -0.05), (x, y, 0.005), 0.33, Surface((0.06, 0.055, 0.05), 0.3, Material.METAL), 14))
+        parts.append(
+            cylinder((x, y, -0.05), (x, y, 0.005), 0.33, Surface((0.06, 0.055, 0.05), 0.3, Material.METAL), 14)
+        )
     return join(parts)
 
 
-_WALLS = [(0.45, 0.36, 0.28), (0.33, 0.30, 0.28), (0.50, 0.47, 0.42), (0.30, 0.14, 0.10), (0.42, 0.25, 0.16), (0.25, 0.27, 0.30), (0.55, 0.52, 0.47), (0.38, 0.33, 0.20)]
+_WALLS = [
+    (0.45, 0.36, 0.28),
+    (0.33, 0.30, 0.28),
+    (0.50, 0.47, 0.42),
+    (0.30, 0.14, 0.10),
+    (0.42, 0.25, 0.16),
+    (0.25, 0.27, 0.30),
+    (0.55, 0.52, 0.47),
+    (0.38, 0.33, 0.20),
+]
 
 
 def _buildings(g: Layout, rng: np.random.Generator) -> Vertices:
@@ -242,13 +276,17 @@ def _buildings(g: Layout, rng: np.random.Generator) -> Vertices:
             while abs(along - edge_y) < 170:
                 depth, width = rng.uniform(10, 22), rng.uniform(10, 26)
                 if rng.random() < g.building_share:
-                    parts.append(_building(rng, edge_x + sx * (setback + depth / 2), along + sy * width / 2, depth, width))
+                    parts.append(
+                        _building(rng, edge_x + sx * (setback + depth / 2), along + sy * width / 2, depth, width)
+                    )
                 along += sy * (width + rng.choice([0.0, 0.0, 4.0, 9.0]))
             across = edge_x + sx * (setback + 24)
             while abs(across - edge_x) < 150:
                 depth, width = rng.uniform(10, 18), rng.uniform(10, 26)
                 if rng.random() < g.building_share:
-                    parts.append(_building(rng, across + sx * width / 2, edge_y + sy * (setback + depth / 2), width, depth))
+                    parts.append(
+                        _building(rng, across + sx * width / 2, edge_y + sy * (setback + depth / 2), width, depth)
+                    )
                 across += sx * (width + rng.choice([0.0, 3.0, 8.0]))
     return join(parts)
 
@@ -264,13 +302,30 @@ def _building(rng: np.random.Generator, x: float, y: float, sx: float, sy: float
     parts.append(box((x, y, height + 0.15), (sx + 0.5, sy + 0.5, 0.4), trim))
     if height < 11 and rng.random() < 0.5:
         tile = Surface((0.22, 0.09, 0.06), 0.05, Material.ROOFING)
-        a, b, c, d = (x - sx / 2 - 0.3, y - sy / 2 - 0.3), (x + sx / 2 + 0.3, y - sy / 2 - 0.3), (x + sx / 2 + 0.3, y + sy / 2 + 0.3), (x - sx / 2 - 0.3, y + sy / 2 + 0.3)
+        a, b, c, d = (
+            (x - sx / 2 - 0.3, y - sy / 2 - 0.3),
+            (x + sx / 2 + 0.3, y - sy / 2 - 0.3),
+            (x + sx / 2 + 0.3, y + sy / 2 + 0.3),
+            (x - sx / 2 - 0.3, y + sy / 2 + 0.3),
+        )
         z, top = height + 0.3, height + min(sx, sy) * 0.32
-        ridge0, ridge1 = ((x - sx / 4, y, top), (x + sx / 4, y, top)) if sx > sy else ((x, y - sy / 4, top), (x, y + sy / 4, top))
+        ridge0, ridge1 = (
+            ((x - sx / 4, y, top), (x + sx / 4, y, top)) if sx > sy else ((x, y - sy / 4, top), (x, y + sy / 4, top))
+        )
         if sx > sy:
-            parts += [quad((*a, z), (*b, z), ridge1, ridge0, tile), quad((*c, z), (*d, z), ridge0, ridge1, tile), polygon([(*b, z), (*c, z), ridge1], tile), polygon([(*d, z), (*a, z), ridge0], tile)]
+            parts += [
+                quad((*a, z), (*b, z), ridge1, ridge0, tile),
+                quad((*c, z), (*d, z), ridge0, ridge1, tile),
+                polygon([(*b, z), (*c, z), ridge1], tile),
+                polygon([(*d, z), (*a, z), ridge0], tile),
+            ]
         else:
-            parts += [quad((*b, z), (*c, z), ridge1, ridge0, tile), quad((*d, z), (*a, z), ridge0, ridge1, tile), polygon([(*a, z), (*b, z), ridge0], tile), polygon([(*c, z), (*d, z), ridge1], tile)]
+            parts += [
+                quad((*b, z), (*c, z), ridge1, ridge0, tile),
+                quad((*d, z), (*a, z), ridge0, ridge1, tile),
+                polygon([(*a, z), (*b, z), ridge0], tile),
+                polygon([(*c, z), (*d, z), ridge1], tile),
+            ]
     return join(parts)
 
 
@@ -285,12 +340,28 @@ def _trees(g: Layout, rng: np.random.Generator, crowns: list[Vertices]) -> Verti
         if y < -10 and abs(x - edge) < 3:
             height = min(height, 5.0)
         trunk = Surface((0.10, 0.07, 0.045), 0.02)
-        trunks.append(tube((x, y, 0), (x + rng.uniform(-0.2, 0.2), y, height * 0.55), 0.10 + height * 0.012, 0.07, trunk, 7))
-        green = Surface((0.05 * rng.uniform(0.6, 1.8), 0.11 * rng.uniform(0.6, 1.3), 0.022), 0.03, Material.FOLIAGE, paint=float(rng.random()))
+        trunks.append(
+            tube((x, y, 0), (x + rng.uniform(-0.2, 0.2), y, height * 0.55), 0.10 + height * 0.012, 0.07, trunk, 7)
+        )
+        green = Surface(
+            (0.05 * rng.uniform(0.6, 1.8), 0.11 * rng.uniform(0.6, 1.3), 0.022),
+            0.03,
+            Material.FOLIAGE,
+            paint=float(rng.random()),
+        )
         for _ in range(int(rng.integers(3, 7))):
             r = height * rng.uniform(0.14, 0.26)
             off = rng.normal(0, height * 0.11, 3)
-            crowns.append(blob((x + off[0], y + off[1], height * 0.72 + off[2]), (r, r, r * 0.85), green, 0.22, int(rng.integers(1 << 30)), 9))
+            crowns.append(
+                blob(
+                    (x + off[0], y + off[1], height * 0.72 + off[2]),
+                    (r, r, r * 0.85),
+                    green,
+                    0.22,
+                    int(rng.integers(1 << 30)),
+                    9,
+                )
+            )
     return join(trunks)
 
 
@@ -307,12 +378,22 @@ def _signals(g: Layout, rng: np.random.Generator) -> tuple[list[SignalHead], Ver
     def arm(x: float, y: float, reach: float, facing: float, group: str, spots: list[float]) -> None:
         parts.append(cylinder((x, y, 0), (x, y, 6.2), 0.11, steel, 8, top=0.08))
         parts.append(cylinder((x, y, 5.9), (x + reach, y, 6.05), 0.06, steel, 6))
-        heads.extend(SignalHead((x + spot, y + 0.16 * math.sin(facing), 5.6), facing, f"{group}{i}") for i, spot in enumerate(spots))
+        heads.extend(
+            SignalHead((x + spot, y + 0.16 * math.sin(facing), 5.6), facing, f"{group}{i}")
+            for i, spot in enumerate(spots)
+        )
 
     south = -math.pi / 2
     post(near_x, 0.3, south, "approach")
     if g.mast_arm and (style == 0 or g.lanes_in > 2):
-        arm(near_x + 0.2, far_y, -(g.right_m + 0.9 - g.lane_x(0)), south, "approach", [g.lane_x(i) - near_x - 0.2 for i in range(g.lanes_in)])
+        arm(
+            near_x + 0.2,
+            far_y,
+            -(g.right_m + 0.9 - g.lane_x(0)),
+            south,
+            "approach",
+            [g.lane_x(i) - near_x - 0.2 for i in range(g.lanes_in)],
+        )
     elif style == 1:
         post(near_x, far_y, south, "approach", 3.6)
         post(g.left_m - 0.7, far_y, south, "approach", 3.4)
@@ -332,8 +413,14 @@ def _street_lamps(g: Layout, rng: np.random.Generator) -> tuple[list[tuple[float
         for side, edge in ((1, g.right_m), (-1, g.left_m)):
             x = edge + side * 0.9
             reach = -side * 2.0
-            parts += [cylinder((x, y, 0), (x, y, 8.2), 0.09, steel, 8, top=0.06), cylinder((x, y, 8.1), (x + reach, y, 8.5), 0.045, steel, 6)]
-            parts += [box((x + reach, y, 8.5), (0.7, 0.3, 0.14), steel), box((x + reach, y, 8.42), (0.55, 0.22, 0.03), glow)]
+            parts += [
+                cylinder((x, y, 0), (x, y, 8.2), 0.09, steel, 8, top=0.06),
+                cylinder((x, y, 8.1), (x + reach, y, 8.5), 0.045, steel, 6),
+            ]
+            parts += [
+                box((x + reach, y, 8.5), (0.7, 0.3, 0.14), steel),
+                box((x + reach, y, 8.42), (0.55, 0.22, 0.03), glow),
+            ]
             places.append((x + reach, y, 8.35))
     return places, join(parts)
 
@@ -361,11 +448,11 @@ def _sign(x: float, y: float, rng: np.random.Generator) -> Vertices:
     return join([post, cylinder((x, y - 0.05, 2.3), (x, y - 0.02, 2.3), 0.32, Surface(hue, 0.3), 16)])
 
 
-def _bin(x: float, y: float, rng: np.random.Generator) -> Vertices:
+def _bin(x: float, y: float, _: np.random.Generator) -> Vertices:
     return cylinder((x, y, 0), (x, y, 1.0), 0.27, Surface((0.05, 0.12, 0.07), 0.2), 12)
 
 
-def _cabinet(x: float, y: float, rng: np.random.Generator) -> Vertices:
+def _cabinet(x: float, y: float, _: np.random.Generator) -> Vertices:
     return box((x, y, 0.65), (0.5, 0.9, 1.3), Surface((0.25, 0.28, 0.25), 0.2))
 
 
@@ -382,7 +469,7 @@ def _bush(x: float, y: float, rng: np.random.Generator) -> Vertices:
     return blob((x, y, 0.4), (0.6, 0.7, 0.55), leaf, 0.2, int(rng.integers(1 << 30)))
 
 
-def _bollards(x: float, y: float, rng: np.random.Generator) -> Vertices:
+def _bollards(x: float, y: float, _: np.random.Generator) -> Vertices:
     surface = Surface((0.05, 0.05, 0.055), 0.3)
     return join([cylinder((x, y + i * 1.5, 0), (x, y + i * 1.5, 0.95), 0.07, surface, 8) for i in range(4)])
 
@@ -394,10 +481,17 @@ def signal_head_mesh() -> Vertices:
     """A three-lamp head that faces +x, its middle at the origin."""
     dark = Surface((0.018, 0.02, 0.018), 0.2)
     parts = [box((0, 0, 0), (0.24, 0.36, 1.02), dark), box((-0.13, 0, 0), (0.02, 0.62, 1.30), dark)]
-    lenses = ((0.32, (0.20, 0.012, 0.012), Lamp.RED), (0.0, (0.20, 0.10, 0.01), Lamp.AMBER), (-0.32, (0.01, 0.14, 0.07), Lamp.GREEN))
+    lenses = (
+        (0.32, (0.20, 0.012, 0.012), Lamp.RED),
+        (0.0, (0.20, 0.10, 0.01), Lamp.AMBER),
+        (-0.32, (0.01, 0.14, 0.07), Lamp.GREEN),
+    )
     for z, colour, lamp in lenses:
         parts.append(cylinder((0.10, 0, z), (0.14, 0, z), 0.125, Surface(colour, 0.5, lamp=lamp), 16))
-        hood = [quad((0.12, a0, z + b0), (0.34, a0, z + b0), (0.34, a1, z + b1), (0.12, a1, z + b1), dark) for a0, b0, a1, b1 in _hood_edges()]
+        hood = [
+            quad((0.12, a0, z + b0), (0.34, a0, z + b0), (0.34, a1, z + b1), (0.12, a1, z + b1), dark)
+            for a0, b0, a1, b1 in _hood_edges()
+        ]
         parts += hood
     return join(parts)
 
@@ -405,7 +499,7 @@ def signal_head_mesh() -> Vertices:
 def _hood_edges() -> list[tuple[float, float, float, float]]:
     angle = np.linspace(-0.1, math.pi + 0.1, 9)
     points = [(0.145 * math.cos(a), 0.145 * math.sin(a)) for a in angle]
-    return [(*p, *q) for p, q in zip(points[:-1], points[1:], strict=True)]
+    return [(*p, *q) for p, q in itertools.pairwise(points)]
 
 
 __all__ = ["Layout", "SignalHead", "World", "build", "moved", "signal_head_mesh"]
