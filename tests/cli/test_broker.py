@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import signal
-import socket
 import subprocess
-import threading
 import time
 from typing import TYPE_CHECKING
 
-import av
 import pytest
 
 from edge.outbox import Outbox
 from tests.broker import Listener, free_port, wait_until
 from tests.command import events, passages, running_stopline, stopline
+from tests.live import free_udp_port, live
 from tests.recordings import FIRST, Recording
 
 if TYPE_CHECKING:
@@ -68,7 +66,8 @@ def test_an_ordinary_client_shows_events_a_person_can_read(with_waiting_event: I
         pytest.skip("mosquitto_sub is not installed")
     words = [client, "-p", str(broker.port), "-V", "5", "-v", "-t", "stopline/#", "-W", "60", "-F", "%t %p"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as watching:
-        wait_until(lambda: "SUBSCRIBE" in broker.log() or "No will message" in broker.log() or _subscribed(broker))
+        wait_until(lambda: "New client connected" in broker.log(), what="mosquitto_sub to connect")
+        time.sleep(0.5)  # to subscribe
         deliver(with_waiting_event, broker)
         assert watching.stdout is not None
         shown = {}
@@ -82,12 +81,6 @@ def test_an_ordinary_client_shows_events_a_person_can_read(with_waiting_event: I
     assert event["data"]["verdict"] == "violation"
     assert event["data"]["review"] == "required"
     assert shown["main-and-3rd/replay/birth"].startswith("{")
-
-
-def _subscribed(broker: Mosquitto) -> bool:
-    """Whether a retained message put there for the purpose reaches a new subscriber, so that the broker serves."""
-    time.sleep(0.5)
-    return broker.process is not None
 
 
 @pytest.mark.parametrize("as_json", [False, True], ids=["for people", "for programs"])
@@ -135,7 +128,7 @@ def test_inspect_where_no_broker_is_ends_with_2(command: Command) -> None:
 
 
 def test_a_broker_killed_during_a_replay_loses_nothing(tmp_path: Path, broker: Mosquitto) -> None:
-    """Red all the time makes every passage a violation: two before the broker dies, two while it is away."""
+    """Red all the time makes every passage a violation: some before the broker dies, the others while it is away."""
     recording, out = Recording(FIRST), tmp_path / "out"
     groups = ("north", "cross")
     rows = [row for group in groups for row in ALWAYS_RED.format(group).splitlines()[1:]]
@@ -144,10 +137,10 @@ def test_a_broker_killed_during_a_replay_loses_nothing(tmp_path: Path, broker: M
     words = recording.words(out, "--broker", broker.url, "--json")
     words[words.index("--signal") + 1] = lamps
     with Listener(broker.port) as listener, running_stopline(*words) as replaying:
-        wait_until(lambda: len(listener.on(TOPIC)) >= 2, timeout_s=120, what="the first two events")
+        wait_until(lambda: listener.on(TOPIC), timeout_s=120, what="the first event")
         broker.kill()
-        wait_until(lambda: _pending(out) >= 1, timeout_s=120, what="an event that finds no broker")
-        assert replaying.poll() is None, "the replay ended before the broker came back"
+        wait_until(lambda: _pending(out) or replaying.poll() is not None, timeout_s=120, what="a waiting event")
+        assert replaying.poll() is None, "the replay ended before an event had to wait"
         broker.start()
         told, err = replaying.communicate(timeout=200)
         assert replaying.returncode == 0, err
@@ -169,71 +162,24 @@ def _pending(out: Path) -> int:
         return outbox.counts().pending
 
 
-class LiveStream:
-    """A recording sent over TCP at its own pace, as a network camera would."""
-
-    def __init__(self, video: Path, file: Path) -> None:
-        self._packets = _transport_stream(video, file)
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.url = f"tcp://127.0.0.1:{self._server.getsockname()[1]}"
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._send, name="camera")
-        self._thread.start()
-
-    def _send(self) -> None:
-        self._server.settimeout(60)
-        try:
-            connection, _ = self._server.accept()
-            with connection:
-                start_s = time.monotonic()
-                for at_s, data in self._packets:
-                    if self._over.wait(max(0.0, start_s + at_s - time.monotonic())):
-                        return
-                    connection.sendall(data)
-                self._over.wait(60)
-        except OSError:
-            return  # the node has gone, or never came
-
-    def end(self) -> None:
-        self._over.set()
-        self._thread.join(10)
-        self._server.close()
-
-
-def _transport_stream(video: Path, file: Path) -> list[tuple[float, bytes]]:
-    """The recording as MPEG-TS, cut into tenths of a second."""
-    with av.open(str(video)) as source, av.open(str(file), "w", format="mpegts") as target:
-        stream = target.add_stream_from_template(source.streams.video[0])
-        duration_s = float(source.streams.video[0].duration * source.streams.video[0].time_base)
-        for packet in source.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                target.mux(packet)
-    data = file.read_bytes()
-    pieces = int(duration_s * 10)
-    size = len(data) // pieces + 1
-    return [(index / 10, data[index * size : (index + 1) * size]) for index in range(pieces)]
-
-
 def test_a_node_runs_live_until_it_is_told_to_stop(tmp_path: Path, broker: Mosquitto) -> None:
     recording = Recording(FIRST)
     assert stopline("keys", "new", tmp_path / "node.key").code == 0
     node = f'schema = 1\n[node]\nid = "edge-1"\n[broker]\nurl = "{broker.url}"\n'
     (tmp_path / "node.toml").write_text(node, encoding="utf-8")
-    camera = LiveStream(recording.video, tmp_path / "stream.ts")
-    site, lamps = recording.folder / "site.toml", recording.folder / "lamps.csv"
+    port = free_udp_port()
+    words = ["--site", recording.folder / "site.toml", "--signal", recording.folder / "lamps.csv"]
+    camera = f"udp://127.0.0.1:{port}?timeout=20000000"
     about = "stopline/v1/plain-red-runner/edge-1"
-    try:
-        words = ["run", camera.url, "--site", site, "--signal", lamps, "--node", tmp_path / "node.toml"]
-        with Listener(broker.port) as listener, running_stopline(*words) as running:
-            # The phase is told once frames are judged: from then on the node is at work.
-            wait_until(lambda: listener.on(f"{about}/signal"), timeout_s=60, what="the first phase")
-            running.send_signal(signal.SIGTERM)
-            out, err = running.communicate(timeout=60)
-            wait_until(lambda: [one.payload for one in listener.on(f"{about}/status")] == [b"online", b"offline"])
-            birth = json.loads(listener.on(f"{about}/birth")[0].payload)
-    finally:
-        camera.end()
+    with Listener(broker.port) as listener:
+        with running_stopline("run", camera, *words, "--node", tmp_path / "node.toml") as running:
+            time.sleep(2.0)  # until it listens
+            with live(recording.video, port):
+                wait_until(lambda: listener.on(f"{about}/signal"), timeout_s=60, what="the first phase")
+                running.send_signal(signal.SIGTERM)
+                out, err = running.communicate(timeout=60)
+        wait_until(lambda: [one.payload for one in listener.on(f"{about}/status")] == [b"online", b"offline"])
+        birth = json.loads(listener.on(f"{about}/birth")[0].payload)
     assert running.returncode == 0, err
     frames = int(out.split()[0])
     assert frames > 0

@@ -4,44 +4,22 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
-import threading
 import time
 from typing import TYPE_CHECKING
 
-import av
 import pytest
 
 from edge import event
 from edge.keys import create_key, trust
 from edge.outbox import Outbox
-from tests.command import ROOT, start_stopline, stopline
+from tests.command import ROOT, running_stopline, stopline
+from tests.live import free_udp_port, send_live
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CASE = ROOT / "sim_fixtures" / "plain_red_runner"
 _SENT_S = 14.0
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _send_live(port: int) -> None:
-    """The fixture's first seconds as MPEG-TS, its packets as they are, each at its own time."""
-    with av.open(str(CASE / "video.mp4")) as recording, av.open(f"udp://127.0.0.1:{port}", "w", "mpegts") as stream:
-        source = recording.streams.video[0]
-        target = stream.add_stream_from_template(source)
-        start_s = time.monotonic()
-        for packet in recording.demux(source):
-            if packet.dts is None or packet.time_base is None or packet.dts * packet.time_base > _SENT_S:
-                break
-            time.sleep(max(0.0, start_s + float(packet.dts * packet.time_base) - time.monotonic()))
-            packet.stream = target
-            stream.mux(packet)
 
 
 def _node_file(folder: Path) -> Path:
@@ -54,18 +32,15 @@ def _node_file(folder: Path) -> Path:
 @pytest.mark.replay
 def test_a_live_camera_is_judged_and_the_node_ends_in_order(tmp_path: Path) -> None:
     key = create_key(tmp_path / "node.key")
-    port = _free_port()
-    node = start_stopline(
-        "run", f"udp://127.0.0.1:{port}?timeout=20000000", "--site", CASE / "site.toml", "--node", _node_file(tmp_path),
-        "--signal", CASE / "lamps.csv",
-    )  # fmt: skip
-    time.sleep(3.0)  # until the detector is loaded; what is sent before is not missed by a real camera either
-    sender = threading.Thread(target=_send_live, args=(port,))
-    sender.start()
-    sender.join()
-    time.sleep(1.0)
-    node.send_signal(signal.SIGTERM)
-    out, err = node.communicate(timeout=60)
+    port = free_udp_port()
+    camera = f"udp://127.0.0.1:{port}?timeout=20000000"
+    words = ["--site", CASE / "site.toml", "--node", _node_file(tmp_path), "--signal", CASE / "lamps.csv"]
+    with running_stopline("run", camera, *words) as node:
+        time.sleep(3.0)  # until the detector is loaded; what is sent before is not missed by a real camera either
+        send_live(CASE / "video.mp4", port, _SENT_S)
+        time.sleep(1.0)
+        node.send_signal(signal.SIGTERM)
+        out, err = node.communicate(timeout=60)
     assert node.returncode == 0, err
     assert "frames judged" in out
     with Outbox(tmp_path / "state" / "outbox.sqlite") as outbox:
