@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from edge import event
@@ -63,7 +64,8 @@ def test_events_are_signed_numbered_and_stamped(tmp_path: Path) -> None:
     checked = [event.verify(raw, trust(key)) for raw in raws if raw is not None]
     assert [one.sequence for one in checked] == [1, 2, 3]
     assert len({one.id for one in checked}) == 3
-    assert {one.time for one in checked} == {"2025-06-14T06:00:41.843211Z"}
+    crossed = datetime(2025, 6, 14, 6, tzinfo=UTC) + timedelta(microseconds=round(case().passage.t_cross_ns / 1000))
+    assert {datetime.fromisoformat(one.time or "") for one in checked} == {crossed}
 
 
 def test_a_recording_without_a_stated_start_claims_no_time(tmp_path: Path) -> None:
