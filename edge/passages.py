@@ -7,6 +7,7 @@ has been crossed or can no longer be crossed in time.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from math import hypot
 from statistics import fmean
@@ -25,6 +26,8 @@ _EDGE_SHARE = 0.04
 _FIT_NS = 120_000_000
 _SPEED_NS = 400_000_000
 _KEPT_POINTS = 4096
+_REMEMBERED = 64
+_SAME_WITHIN_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ class PassageFinder:
     def __init__(self, lanes: Sequence[LaneGeometry]) -> None:
         self._lanes = tuple(lanes)
         self._paths: dict[int, _Path] = {}
+        self._recent: deque[Passage] = deque(maxlen=_REMEMBERED)
+        self.duplicates = 0
 
     def update(self, step: TrackStep) -> list[Passage]:
         """Take one frame's tracks; give the passages that are complete, in the order of their crossings."""
@@ -102,12 +107,21 @@ class PassageFinder:
             found.extend(self._complete(track, path, step.t_ns, ended=ended))
         for track in step.ended:
             self._paths.pop(track, None)
+        found = [passage for passage in found if self._is_new(passage)]
         return sorted(found, key=lambda passage: (passage.t_cross_ns, passage.lane, passage.track))
 
     def finish(self) -> list[Passage]:
         """The recording is over: give what was crossed and seen past the line, confirmed or not."""
         tracks = tuple(self._paths)
         return self.update(TrackStep(max((p.points[-1].t_ns for p in self._paths.values()), default=0), (), tracks))
+
+    def _is_new(self, passage: Passage) -> bool:
+        """Whether no other box on the same vehicle has made this passage already; remembers it if so."""
+        if any(same_vehicle(passage, other) for other in self._recent):
+            self.duplicates += 1
+            return False
+        self._recent.append(passage)
+        return True
 
     def _extend(self, update: TrackUpdate) -> None:
         path = self._paths.setdefault(update.track, _Path())
@@ -130,6 +144,34 @@ class PassageFinder:
             if crossing.t_confirm_ns is not None or late or ended:
                 progress.done = True
                 yield _passage(track, path, lane, crossing)
+
+
+def same_vehicle(one: Passage, other: Passage) -> bool:
+    """Whether two passages of a lane are of one vehicle that had two boxes on it.
+
+    Two vehicles cannot cross a line at one place at once: the second is at least the first one's length behind. Seen
+    as flat as a camera on a pole sees the road, that length is still over 0.4 of a vehicle's width in the picture.
+    """
+    apart_s = abs(one.t_cross_ns - other.t_cross_ns) / NS_PER_S
+    if one.lane != other.lane or apart_s > _SAME_WITHIN_S:
+        return False
+    width_px = max(_width_px(one), _width_px(other))
+    aside_px = hypot(one.cross_px[0] - other.cross_px[0], one.cross_px[1] - other.cross_px[1])
+    return aside_px < 0.5 * width_px and apart_s * max(_speed_px(one), _speed_px(other)) < 0.4 * width_px
+
+
+def _width_px(passage: Passage) -> float:
+    nearest = min(passage.points, key=lambda point: abs(point.t_ns - passage.t_cross_ns))
+    return nearest.box_px[2] - nearest.box_px[0]
+
+
+def _speed_px(passage: Passage) -> float:
+    """Pixels a second of the contact around the crossing."""
+    near = [point for point in passage.points if abs(point.t_ns - passage.t_cross_ns) <= _SPEED_NS]
+    if len(near) < 2:
+        return 0.0
+    (x1, y1), (x2, y2) = contact_point(near[0]), contact_point(near[-1])
+    return hypot(x2 - x1, y2 - y1) * NS_PER_S / (near[-1].t_ns - near[0].t_ns)
 
 
 def _follow(points: Sequence[TrackPoint], lane: LaneGeometry, progress: _Progress) -> None:

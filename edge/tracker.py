@@ -26,6 +26,8 @@ _NOISE = np.array([0.05, 0.05, 0.06, 0.06])
 _DRIFT = np.array([0.3, 0.3, 0.1, 0.1, 2.5, 2.5, 0.5, 0.5])
 _UNKNOWN_SPEED = np.array([4.0, 4.0, 0.6, 0.6])
 _MAX_WIDENING = 0.6
+_PART_SHARE = 0.75
+_TWO_WHEELS = (VehicleClass.MOTORCYCLE, VehicleClass.BICYCLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class Tracker:
         weak = [d for d in vehicles if s.low <= d.score < s.high]
         matched, unmatched, left = self._match(t_ns, self._tracks, strong, s.min_overlap)
         rest, _, _ = self._match(t_ns, left, weak, s.min_overlap_low)
-        born = [self._start(t_ns, detection) for detection in unmatched]
+        born = [self._start(t_ns, detection) for detection in unmatched if not _is_part(detection, strong)]
         ended = self._give_up(t_ns)
         updates = sorted((*matched, *rest, *born), key=lambda update: update.track)
         return TrackStep(t_ns, tuple(updates), ended)
@@ -151,6 +153,22 @@ class Tracker:
         ]
         self._tracks = [track for track in self._tracks if track not in ended]
         return tuple(track.track for track in ended)
+
+
+def _is_part(detection: Detection, others: Sequence[Detection]) -> bool:
+    """Whether a box lies mostly inside a stronger one: a door or a cab of a vehicle that is seen as a whole.
+
+    Somebody on two wheels in front of a car or lorry is none of its parts.
+    """
+    x1, y1, x2, y2 = detection.box_px
+    for other in others:
+        alike = detection.vehicle_class not in _TWO_WHEELS or other.vehicle_class in _TWO_WHEELS
+        if other.score > detection.score and alike:
+            width = min(x2, other.box_px[2]) - max(x1, other.box_px[0])
+            height = min(y2, other.box_px[3]) - max(y1, other.box_px[1])
+            if min(width, height) > 0 and width * height >= _PART_SHARE * (x2 - x1) * (y2 - y1):
+                return True
+    return False
 
 
 def _measure(boxes_px: Array) -> Array:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge.geometry import GroundPlane
 from edge.passages import PassageFinder
-from edge.records import TrackStep
+from edge.records import TrackPoint, TrackStep, TrackUpdate, VehicleClass
 from tests.core import motion as m
 from tests.core.motion import MS, Motion, S, lane
 
@@ -272,3 +272,36 @@ def test_speed_is_measured_on_the_ground(fps: float) -> None:
     assert all(metres == pytest.approx((passage.t_cross_ns - t_ns) / 1e8) for t_ns, metres in passage.to_line_m)
     assert len(passage.to_line_m) >= 2
     assert driven(Motion(m.steady(200)))[0].speed_mps is None
+
+
+def driven_by(boxes_of: list[list[tuple[int, Box]]]) -> list[Passage]:
+    """The passages of several tracks that are seen in the same frames."""
+    finder = PassageFinder([lane()])
+    updates: dict[int, list[TrackUpdate]] = {}
+    for track, boxes in enumerate(boxes_of, start=1):
+        for t_ns, box in boxes:
+            updates.setdefault(t_ns, []).append(TrackUpdate(track, VehicleClass.CAR, TrackPoint(t_ns, box, 0.9)))
+    passages = [p for t_ns in sorted(updates) for p in finder.update(TrackStep(t_ns, tuple(updates[t_ns]), ()))]
+    return passages + finder.finish()
+
+
+def moved(boxes: list[tuple[int, Box]], dx: float, dy: float, later_ns: int = 0) -> list[tuple[int, Box]]:
+    return [(t_ns + later_ns, (x1 + dx, y1 + dy, x2 + dx, y2 + dy)) for t_ns, (x1, y1, x2, y2) in boxes]
+
+
+def test_two_boxes_on_one_vehicle_are_one_passage() -> None:
+    whole = list(m.observed(Motion(m.steady(140)), m.frame_times(25, 6)))
+    assert len(driven_by([whole, moved(whole, 6, 5)])) == 1
+
+
+def test_two_abreast_in_one_lane_are_two_passages() -> None:
+    left = list(m.observed(Motion(m.steady(140)), m.frame_times(25, 6)))
+    width = left[0][1][2] - left[0][1][0]
+    assert len(driven_by([left, moved(left, 0.9 * width, 0)])) == 2
+
+
+def test_one_close_behind_another_is_a_passage_of_its_own() -> None:
+    first = list(m.observed(Motion(m.steady(140)), m.frame_times(25, 6)))
+    width = first[0][1][2] - first[0][1][0]
+    behind_ns = round(0.7 * width / 140 / 0.04) * 40 * MS
+    assert len(driven_by([first, moved(first, 0, 0, later_ns=behind_ns)])) == 2

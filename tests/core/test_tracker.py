@@ -219,3 +219,20 @@ def test_pairs_go_by_the_greatest_overlap_and_none_below_the_least() -> None:
     assert pair(overlap, 0.5) == [(1, 1), (0, 0)]
     assert pair(overlap, 0.51) == [(1, 1)]
     assert pair(np.zeros((0, 3)), 0.1) == []
+
+
+def test_a_part_of_a_vehicle_starts_no_track_but_a_rider_in_front_of_it_does() -> None:
+    lorry = m.detection((100, 50, 300, 250), 0.9, VehicleClass.TRUCK)
+    cab = m.detection((110, 60, 200, 150), 0.6, VehicleClass.CAR)
+    rider = m.detection((220, 150, 250, 240), 0.6, VehicleClass.MOTORCYCLE)
+    steps = tracked([(index * 40 * MS, [lorry, cab, rider]) for index in range(5)])
+    assert [{update.vehicle_class for update in step.updates} for step in steps] == [
+        {VehicleClass.TRUCK, VehicleClass.MOTORCYCLE}
+    ] * 5
+
+
+def test_a_car_that_is_half_hidden_by_another_starts_its_own_track() -> None:
+    near = m.detection((100, 100, 200, 200), 0.9)
+    far = m.detection((110, 60, 190, 150), 0.6)
+    (step,) = tracked([(0, [near, far])])
+    assert len(step.updates) == 2
