@@ -7,6 +7,8 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
+import av
+import numpy as np
 import pytest
 
 from edge import __version__
@@ -248,8 +250,14 @@ def test_the_list_of_models_names_the_embedded_one(command: Command) -> None:
     assert any(row["name"] == "stopline-s" for row in rows)
 
 
-def test_a_model_that_finds_nothing_is_told(command: Command, inputs: Inputs) -> None:
-    outcome = command("model", "check", inputs.video)
+def test_a_model_that_finds_nothing_is_told(command: Command, tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "grey.mp4"), "w") as out:
+        stream = out.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 96, "yuv420p"
+        for _ in range(5):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((96, 160, 3), 128, np.uint8), format="rgb24")))
+        out.mux(stream.encode())
+    outcome = command("model", "check", tmp_path / "grey.mp4")
     assert outcome.code == 1
     assert "found nothing" in outcome.out
 

@@ -21,7 +21,7 @@ def test_the_index_lists_every_decision_with_its_own_title() -> None:
     titles = {}
     for page in DECISIONS:
         number, title = page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ").split(" ", 1)
-        titles[f"[{number}]({page.name})"] = title
+        titles[f"[{number.rstrip(':')}]({page.name})"] = title
     assert listed == titles
 
 
@@ -33,6 +33,6 @@ def test_numbers_are_used_once() -> None:
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda page: page.stem)
 def test_a_decision_has_its_parts(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    assert re.match(rf"# {page.name[:4]} \S", text)
-    for part in ("## Context", "## Decision", "## Consequences"):
-        assert f"\n{part}\n" in text, f"{page.name} lacks {part}"
+    assert re.match(rf"# {page.name[:4]}:? \S", text)
+    for part in ("Context", "Decision", "Consequences"):
+        assert re.search(rf"^(## {part}$|\*\*{part}\.\*\* )", text, re.MULTILINE), f"{page.name} lacks {part}"
