@@ -11,6 +11,8 @@ import numpy as np
 from .vehicles import model, model_points
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from .camera import Camera
     from .mesh import Array
     from .pose import Actor, Picture
@@ -39,19 +41,30 @@ def projected(actor: Actor, camera: Camera) -> Array | None:
 
 
 def whole_box(places: Array, camera: Camera) -> tuple[float, float, float, float] | None:
-    """The box about projected corners, clipped at the edge; None when it lies outside."""
-    x1, y1 = np.maximum(places.min(axis=0), 0.0)
-    x2, y2 = np.minimum(places.max(axis=0), (camera.width_px, camera.height_px))
-    return (float(x1), float(y1), float(x2), float(y2)) if x2 > x1 and y2 > y1 else None
+    """The box about the part of projected corners' outline that lies in the picture; None when none does."""
+    w, h = camera.width_px, camera.height_px
+    low, high = places.min(axis=0), places.max(axis=0)
+    if (low >= high).any() or low[0] >= w or low[1] >= h or (high <= 0).any():
+        return None
+    if (low < 0).any() or high[0] > w or high[1] > h:
+        hull = cv2.convexHull(places.astype(np.float32))
+        area, part = cv2.intersectConvexConvex(hull, _frame(camera))
+        if area <= 0 or part is None:
+            return None
+        low, high = part.reshape(-1, 2).min(axis=0), part.reshape(-1, 2).max(axis=0)
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _frame(camera: Camera) -> NDArray[np.float32]:
+    w, h = camera.width_px, camera.height_px
+    return np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
 
 
 def outline_areas(places: Array, camera: Camera) -> tuple[float, float]:
     """Areas in px² of the convex outline, whole and inside the picture."""
     hull = cv2.convexHull(places.astype(np.float32))
-    w, h = camera.width_px, camera.height_px
-    frame = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float32)
     whole = float(cv2.contourArea(hull))
-    inside, _ = cv2.intersectConvexConvex(hull, frame)
+    inside, _ = cv2.intersectConvexConvex(hull, _frame(camera))
     return whole, float(inside)
 
 

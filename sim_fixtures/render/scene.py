@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .boxes import projected
+from .boxes import projected, whole_box
 from .pose import Actor, FrameLook
 from .vehicles import model
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .signals import Timeline
     from .world import Layout
 
+SIGHT_M = 145.0  # along a path, either way from its stop line
 MARGIN = 1.05  # pictures that shake are rendered this much larger, then cut
 
 
@@ -137,8 +138,8 @@ class Scene:
         return FrameLook(signals, (0.004 * t_s, 0.011 * t_s), wind)
 
     def actors(self, t_s: float) -> list[Actor]:
-        """Everybody's pose at a time."""
-        return [user.actor(t_s) for user in self.users]
+        """The poses of everybody who may be in sight at a time."""
+        return [user.actor(t_s) for user in self.users if -SIGHT_M < user.motion.place(t_s) < SIGHT_M]
 
     def places(self, user: RoadUser, t_s: float) -> Array | None:
         """Picture places (n, 2) of a road user's corners, shaking included; None if partly behind the camera."""
@@ -150,8 +151,4 @@ class Scene:
     def box(self, user: RoadUser, t_s: float) -> tuple[float, float, float, float] | None:
         """Its whole box, clipped at the picture's edge."""
         places = self.places(user, t_s)
-        if places is None:
-            return None
-        x1, y1 = np.maximum(places.min(axis=0), 0.0)
-        x2, y2 = np.minimum(places.max(axis=0), (self.camera.width_px, self.camera.height_px))
-        return (float(x1), float(y1), float(x2), float(y2)) if x2 > x1 and y2 > y1 else None
+        return None if places is None else whole_box(places, self.camera)
