@@ -86,6 +86,10 @@ class Renderer:
         self._static_vaos: dict[tuple[int, tuple[str, ...]], moderngl.VertexArray] = {}
         self._noise()
 
+    def activate(self) -> None:
+        """Make this renderer's context the current one; needed where several are alive."""
+        self.ctx.__enter__()
+
     def _program(self, name: str) -> moderngl.Program:
         """The program in the variant the light needs: software rasterisers run both sides of every branch."""
         variant = self._variant if name.split(":", maxsplit=1)[0] in VARIED else ()

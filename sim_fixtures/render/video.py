@@ -44,6 +44,7 @@ class Studio:
         key = (width_px, height_px)
         if key not in self._renderers:
             self._renderers[key] = Renderer(width_px, height_px)
+        self._renderers[key].activate()
         return self._renderers[key]
 
 
