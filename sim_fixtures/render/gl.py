@@ -72,7 +72,7 @@ class Renderer:
     def __init__(self, width_px: int = 640, height_px: int = 360, supersample: int = 2, samples: int = 4) -> None:
         self.size = (width_px, height_px)
         self.supersample = supersample
-        self.ctx = moderngl.create_context(standalone=True, backend="egl")
+        self.ctx = moderngl.create_context(standalone=True, backend="egl")  # type: ignore[arg-type]
         self.ctx.depth_func = "<="
         self._programs: dict[tuple[str, tuple[str, ...]], moderngl.Program] = {}
         self._variant: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class Renderer:
 
     def activate(self) -> None:
         """Make this renderer's context the current one; needed where several are alive."""
-        self.ctx.__enter__()
+        self.ctx.__enter__()  # type: ignore[no-untyped-call]
 
     def _program(self, name: str) -> moderngl.Program:
         """The program in the variant the light needs: software rasterisers run both sides of every branch."""
@@ -183,12 +183,14 @@ class Renderer:
         for key, value in values.items():
             if key not in program:
                 continue
+            uniform = program[key]
+            assert isinstance(uniform, moderngl.Uniform)
             if isinstance(value, np.ndarray) and value.shape == (4, 4):
-                program[key].write(value.T.astype("f4").tobytes())
+                uniform.write(value.T.astype("f4").tobytes())
             elif isinstance(value, np.ndarray):
-                program[key].write(value.astype("f4").tobytes())
+                uniform.write(value.astype("f4").tobytes())
             else:
-                program[key].value = value
+                uniform.value = value
 
     def set_world(self, world: World) -> None:
         """Load a world's triangles; call `set_view` next."""

@@ -109,7 +109,7 @@ def box(centre: Point, size: Point, surface: Surface, top: Surface | None = None
     (cx, cy, cz), (sx, sy, sz) = centre, (size[0] / 2, size[1] / 2, size[2] / 2)
     p = [(cx + i * sx, cy + j * sy, cz + k * sz) for k in (-1, 1) for j in (-1, 1) for i in (-1, 1)]
     sides = [(0, 1, 5, 4), (1, 3, 7, 5), (3, 2, 6, 7), (2, 0, 4, 6), (2, 3, 1, 0)]
-    faces = [quad(*(p[i] for i in side), surface) for side in sides]
+    faces = [quad(p[a], p[b], p[c], p[d], surface) for a, b, c, d in sides]
     return join([*faces, quad(p[4], p[5], p[7], p[6], top or surface)])
 
 

@@ -185,8 +185,8 @@ def main() -> None:
         seed = arguments.seed * 100_000 + index
         if (arguments.out / "images" / f"{seed:08d}.jpg").exists():
             continue
-        if index % LOOKS_A_WORLD == 0 or renderer.world_seed is None:
-            layout = random_layout(seed // LOOKS_A_WORLD)
+        layout = random_layout(seed // LOOKS_A_WORLD)
+        if renderer.world_seed != layout.seed:
             renderer.set_world(build(layout))
         write_frame(renderer, layout, random_light(seed), seed, arguments.out)
         if index % 100 == 0:
