@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--condition", choices=CONDITIONS)
     parser.add_argument("--fps", type=float, default=15.0)
     arguments = parser.parse_args()
-    studio = Studio()
+    studio = Studio(samples=0 if arguments.seed is not None else 4)
     if arguments.seed is not None:
         from .generate import generate
 

@@ -74,6 +74,7 @@ class Renderer:
         self.supersample = supersample
         self.ctx = moderngl.create_context(standalone=True, backend="egl")  # type: ignore[arg-type]
         self.ctx.depth_func = "<="
+        self._smooth = samples == 0
         self._programs: dict[tuple[str, tuple[str, ...]], moderngl.Program] = {}
         self._variant: tuple[str, ...] = ()
         self._targets(samples)
@@ -101,6 +102,7 @@ class Renderer:
             defines += f"#define PAINTED {0 if name.startswith('static') else 1}\n" + (
                 "#define MIRROR 1\n" if name == "mirror" else ""
             )
+            defines += "#define SMOOTH 1\n" if self._smooth else ""
             defines += f"#define TEXEL {1.0 / SHADOW_PX:.8f}\n#define MTEXEL {1.2 / MOVING_SHADOW_PX:.8f}\n"
             head = "#version 330\n" + defines
             self._programs[key] = self.ctx.program(head + vertex, head + fragment)

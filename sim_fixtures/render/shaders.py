@@ -309,7 +309,16 @@ void main() {
 FINAL_FRAGMENT = """
 uniform sampler2D src; uniform float exposure, vignette; in vec2 uv; out vec4 o;
 void main() {
-  vec3 r = texelFetch(src, ivec2(gl_FragCoord.xy), 0).rgb * exposure; r *= 1.0 - vignette * dot(uv, uv) * 0.5;
+  ivec2 q = ivec2(gl_FragCoord.xy); vec3 r = texelFetch(src, q, 0).rgb;
+#ifdef SMOOTH
+  ivec2 last = textureSize(src, 0) - 1;
+  vec3 a = texelFetch(src, min(q + ivec2(1, 0), last), 0).rgb, b = texelFetch(src, max(q - ivec2(1, 0), ivec2(0)), 0).rgb;
+  vec3 c = texelFetch(src, min(q + ivec2(0, 1), last), 0).rgb, d = texelFetch(src, max(q - ivec2(0, 1), ivec2(0)), 0).rgb;
+  vec4 l = vec4(a.g, b.g, c.g, d.g) * exposure; l /= 0.3 + l; float m = r.g * exposure; m /= 0.3 + m;
+  float span = max(max(max(l.x, l.y), max(l.z, l.w)), m) - min(min(min(l.x, l.y), min(l.z, l.w)), m);
+  r = mix(r, (a + b + c + d + 2.0 * r) / 6.0, 0.8 * smoothstep(0.10, 0.30, span));
+#endif
+  r *= exposure; r *= 1.0 - vignette * dot(uv, uv) * 0.5;
   r = r * (2.51 * r + 0.03) / (r * (2.43 * r + 0.59) + 0.14); o = vec4(pow(clamp(r, 0.0, 1.0), vec3(1.0 / 2.2)), 1.0);
 }
 """
