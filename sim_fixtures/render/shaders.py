@@ -243,7 +243,7 @@ void main() {
   c += sunc * lit * pow(max(dot(R, sun), 0.0), mix(10.0, 260.0, g)) * g * 1.6;
 #endif
 #ifdef STREET
-  for (int i = 0; i < NL; i++) { vec3 l = normalize(posts[i] - P); c += streetc * street * g * 1.5 * pow(max(dot(R, l), 0.0), 180.0); }
+  for (int i = 0; i < NL; i++) { vec3 l = normalize(posts[i] - P); c += streetc * street * g * (0.12 + 0.8 * fr) * pow(max(dot(R, l), 0.0), 300.0); }
 #endif
   c += (a + 0.04) * glow;
   c = fogged(c, length(eye - wp));
