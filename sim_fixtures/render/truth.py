@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +15,12 @@ from .site import LaneLines, Line, lane_lines
 from .vehicles import CLASSES, model
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from .scene import RoadUser, Scene
 
 SAMPLE_S = 0.1
+SEEN_S = 0.4
 DOUBT_S = 0.1  # about what a node deducts from the red time for its own doubt: bounds lie that much later
 
 
@@ -177,7 +180,7 @@ def _ground(scene: Scene, user: RoadUser) -> dict[str, float | None]:
     return out
 
 
-def truth(scene: Scene) -> dict[str, object]:
+def truth(scene: Scene) -> dict[str, Any]:
     """The contents of `truth.json`."""
     lines = lane_lines(scene)
     vehicles, rows = [], []
@@ -229,16 +232,34 @@ def _row(passage: Passage) -> dict[str, object]:
 
 
 def truth_json(scene: Scene) -> str:
-    """`truth` as text, one passage and one vehicle a line."""
-    content = truth(scene)
+    """`truth` as text."""
+    return as_text(truth(scene))
+
+
+def with_seen(content: dict[str, Any], box_rows: Iterable[Sequence[object]]) -> dict[str, Any]:
+    """The truth with `seen` in each passage: the least share of the vehicle visible within `SEEN_S` of its crossing.
+
+    `box_rows` are those of `boxes.csv.gz`; a vehicle without a box at an instant is wholly hidden then.
+    """
+    visible: dict[float, dict[str, float]] = {}
+    for t, ident, *_, share in box_rows:
+        visible.setdefault(float(str(t)), {})[str(ident)] = float(str(share))
+    for row in content["passages"]:
+        near = [boxes for t, boxes in visible.items() if abs(t - row["t_cross_s"]) <= SEEN_S]
+        row["seen"] = round(min((boxes.get(row["vehicle"], 0.0) for boxes in near), default=0.0), 2)
+    return content
+
+
+def as_text(content: dict[str, Any]) -> str:
+    """A truth as JSON text, one passage and one vehicle a line."""
     parts = []
     for key, value in content.items():
         if key in ("passages", "vehicles"):
-            items = ",\n".join("    " + json.dumps(item) for item in value)  # type: ignore[attr-defined]
+            items = ",\n".join("    " + json.dumps(item) for item in value)
             parts.append(f'  "{key}": [\n{items}\n  ]' if items else f'  "{key}": []')
         else:
             parts.append(f"  {json.dumps(key)}: {json.dumps(value)}")
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
-__all__ = ["CLASSES", "Passage", "passages", "truth", "truth_json"]
+__all__ = ["CLASSES", "Passage", "as_text", "passages", "truth", "truth_json", "with_seen"]

@@ -19,7 +19,7 @@ from .post import Sensor
 from .scene import MARGIN, Scene
 from .signals import lamps_csv
 from .site import site_toml
-from .truth import truth_json
+from .truth import as_text, truth, with_seen
 from .world import build
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def record(
         data = _fitted(list(frames(scene, studio, box_rows)), size, scene.fps, most_bytes)
     (folder / "lamps.csv").write_text(lamps_csv(scene.timelines))
     (folder / "site.toml").write_text(site_toml(scene))
-    (folder / "truth.json").write_text(truth_json(scene))
+    right = truth(scene)
+    (folder / "truth.json").write_text(as_text(with_seen(right, box_rows) if box_rows is not None else right))
     if box_rows is not None:
         _write_boxes(folder / "boxes.csv.gz", box_rows)
     (folder / "video.mp4").write_bytes(data)
