@@ -37,10 +37,9 @@ def covered(a: Floats, b: Floats) -> Floats:
 def suppress(boxes: Floats, scores: Floats, max_iou: float) -> Ints:
     """Greedy non-maximum suppression: indices kept, best score first."""
     order = scores.argsort(kind="stable")[::-1]
-    kept: list[int] = []
-    while len(order):
-        best = int(order[0])
-        kept.append(best)
-        overlap = ious(boxes[best][None], boxes[order[1:]])[0]
-        order = order[1:][overlap < max_iou]
-    return np.array(kept, dtype=np.int64)
+    near = ious(boxes[order], boxes[order]) >= max_iou
+    alive = np.ones(len(order), bool)
+    for i in range(len(order)):
+        if alive[i]:
+            alive[i + 1 :] &= ~near[i, i + 1 :]
+    return np.asarray(order[alive], np.int64)

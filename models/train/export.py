@@ -32,7 +32,7 @@ class Thresholds:
     """Scores above which a detection starts a track or continues one, and the overlap of suppressed boxes."""
 
     high: float = 0.45
-    low: float = 0.1
+    low: float = 0.2
     nms_iou: float = 0.6
 
 
