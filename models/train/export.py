@@ -31,9 +31,9 @@ LARGEST_LOGIT = 60.0
 class Thresholds:
     """Scores above which a detection starts a track or continues one, and the overlap of suppressed boxes."""
 
-    high: float = 0.45
-    low: float = 0.2
-    nms_iou: float = 0.6
+    high: float = 0.55
+    low: float = 0.3
+    nms_iou: float = 0.5
 
 
 class Decoded(nn.Module):
