@@ -33,7 +33,7 @@ class Thresholds:
 
     high: float = 0.55
     low: float = 0.3
-    nms_iou: float = 0.5
+    nms_iou: float = 0.45
 
 
 class Decoded(nn.Module):
