@@ -86,7 +86,7 @@ def test_the_red_time_of_an_event_is_a_lower_bound(recording: str, replays: Repl
 
 @pytest.mark.xfail(
     strict=True,
-    reason="not reached yet: the embedded detector's boxes reach into the shadow below a vehicle, which is late by up to "
+    reason="not reached yet: the embedded detector's boxes reach into the shadow below a vehicle, late by up to "
     "0.25 s where one drives slowly (docs/accuracy.md holds the figures)",
 )
 def test_crossings_are_timed_within_50_ms_at_25_frames_a_second(replays: Replays) -> None:
