@@ -42,21 +42,21 @@ def main() -> None:
     try:
         app()
     except StoplineError as error:
-        print(f"stopline: {error}", file=sys.stderr)  # noqa: T201
+        print(f"stopline: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("stopline: stopped", file=sys.stderr)  # noqa: T201
+        print("stopline: stopped", file=sys.stderr)
         sys.exit(130)
 
 
 def _print_json(document: object) -> None:
-    print(json.dumps(document, indent=2))  # noqa: T201
+    print(json.dumps(document, indent=2))
 
 
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        print(f"stopline {__version__}")  # noqa: T201
+        print(f"stopline {__version__}")
         raise typer.Exit
 
 
@@ -125,7 +125,7 @@ def run(
 
     report = run_node(RunRequest(source, site, node, model, signal, threads))
     passages = ", ".join(f"{number} {verdict}" for verdict, number in sorted(report.verdicts.items())) or "none"
-    print(f"{report.frames} frames judged, {report.dropped} dropped; passages: {passages}")  # noqa: T201
+    print(f"{report.frames} frames judged, {report.dropped} dropped; passages: {passages}")
 
 
 @app.command()
@@ -218,7 +218,7 @@ def keys_new(
     key = create_key(file, force=force)
     public = file.with_suffix(".pub.pem")
     public.write_bytes(key.public.pem)
-    print(f"{file} holds the private key, {public} the public one; its id is {key.kid}")  # noqa: T201
+    print(f"{file} holds the private key, {public} the public one; its id is {key.kid}")
 
 
 @keys_app.command("show")
@@ -229,8 +229,8 @@ def keys_show(
     from edge.keys import load_signing_key
 
     key = load_signing_key(file)
-    print(key.public.pem.decode(), end="")  # noqa: T201
-    print(f"key id {key.kid}", file=sys.stderr)  # noqa: T201
+    print(key.public.pem.decode(), end="")
+    print(f"key id {key.kid}", file=sys.stderr)
 
 
 OutboxFile = Annotated[Path, typer.Argument(help="An outbox.sqlite of a node or a replay.")]
@@ -259,7 +259,7 @@ def outbox_retry(file: OutboxFile) -> None:
     """Let what the broker refused wait to be sent again."""
     from edge.commands.queue import retry_refused
 
-    print(f"{retry_refused(file)} messages wait to be sent again")  # noqa: T201
+    print(f"{retry_refused(file)} messages wait to be sent again")
 
 
 @model_app.command("list")
@@ -285,7 +285,7 @@ def model_pull(
     """Fetch a public model from its publisher's release; kept only with the pinned hash."""
     from edge.commands.model import pull
 
-    print(f"{pull(name, out)} is ready: give it with --model")  # noqa: T201
+    print(f"{pull(name, out)} is ready: give it with --model")
 
 
 @model_app.command("check")
@@ -306,7 +306,7 @@ def model_check(
     else:
         found = ", ".join(f"{number} {name}" for name, number in sorted(tried.found.items())) or "nothing"
         width, height = tried.input_px
-        print(f"{tried.name} on {tried.frames} frames at {width} x {height}: found {found}")  # noqa: T201
-        print(f"{tried.infer_ms:.1f} ms a picture in the network, {tried.total_ms:.1f} ms in all (medians)")  # noqa: T201
+        print(f"{tried.name} on {tried.frames} frames at {width} x {height}: found {found}")
+        print(f"{tried.infer_ms:.1f} ms a picture in the network, {tried.total_ms:.1f} ms in all (medians)")
     if not tried.found:
         raise typer.Exit(1)

@@ -57,7 +57,7 @@ def inspect(
 def shown_on(console: Console, *, as_json: bool) -> Iterator[Show]:
     """A live table on a terminal, a line an event elsewhere, JSON lines with ``as_json``."""
     if as_json:
-        yield lambda seen: print(json.dumps(row_of(seen)), flush=True)  # noqa: T201
+        yield lambda seen: print(json.dumps(row_of(seen)), flush=True)
     elif console.is_terminal:
         rows: deque[SeenEvent] = deque(maxlen=_ROWS_KEPT)
         with Live(_table(rows), console=console, auto_refresh=False) as live:
