@@ -45,14 +45,14 @@ class TrackerSettings:
 class _Track:
     """A constant-velocity Kalman filter over (centre x, centre y, log width, log height) and their rates."""
 
-    __slots__ = ("born_ns", "classes", "covariance", "hits", "seen_ns", "state", "track")
+    __slots__ = ("classes", "covariance", "hits", "seen_ns", "state", "track")
 
     def __init__(self, track: int, t_ns: int, detection: Detection) -> None:
         measured = _measure(np.array([detection.box_px]))[0]
         height = np.exp(measured[3])
         scale = np.array([height, height, 1, 1])
         self.track = track
-        self.born_ns = self.seen_ns = t_ns
+        self.seen_ns = t_ns
         self.hits = 1
         self.state = np.concatenate([measured, np.zeros(4)])
         self.covariance = np.diag(np.concatenate([_NOISE * scale, _UNKNOWN_SPEED * scale]) ** 2)
