@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 from uuid import UUID
 
 import rfc8785
@@ -35,6 +35,8 @@ DATA_SCHEMA: Final = "urn:stopline:schema:violation:1"
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 MAX_EVENT_BYTES: Final = 1_000_000
 MAX_ROWS: Final = 4096  # of track and of lamps, each; the oldest beyond it are left out and counted
+
+UNSEALED: Final = "The evidence is not sealed: whoever held it on the way could look at it."
 
 DEDUCTIONS: Final = ("crossing", "lamp", "clock", "rear_margin")
 
@@ -61,6 +63,23 @@ class Clock:
 
     utc_zero_ns: int | None = None
     utc_bound_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceRef:
+    """The evidence bundle that belongs to an event, by its hashes.
+
+    ``bundle_*`` is of the plain bundle, ``sent_*`` of what travels: the same where ``seal`` is none. ``parts`` is the
+    number of messages it travels in. ``missing`` says in sentences what the bundle should hold and does not.
+    """
+
+    bundle_sha256: str
+    bundle_bytes: int
+    sent_sha256: str
+    sent_bytes: int
+    seal: Literal["age", "none"]
+    parts: int
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +161,15 @@ def build(case: ViolationCase, *, event_id: str, nonce: bytes, sequence: int) ->
     if case.clock.utc_zero_ns is not None:
         event["time"] = _rfc3339(case.clock.utc_zero_ns + case.passage.t_cross_ns)
     return event
+
+
+def with_evidence(event: Mapping[str, Any], evidence: EvidenceRef) -> dict[str, Any]:
+    """An unsigned event that names its evidence bundle."""
+    named = asdict(evidence) | {
+        "missing": list(evidence.missing),
+        "warning": UNSEALED if evidence.seal == "none" else None,
+    }
+    return {**event, "data": {**event["data"], "evidence": named}}
 
 
 def canonical(event: Mapping[str, Any]) -> bytes:
@@ -237,6 +265,7 @@ def _data(case: ViolationCase) -> dict[str, Any]:
             "model_sha256": case.origin.model_sha256,
             "site_sha256": case.site.sha256,
         },
+        "evidence": None,
     }
 
 

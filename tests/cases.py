@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey
 
 from edge.config import Site
-from edge.event import Clock, Origin, ViolationCase, build
+from edge.event import Clock, EvidenceRef, Origin, ViolationCase, build, with_evidence
 from edge.keys import SigningKey
 from edge.records import Judgement, Lamp, LampEdge, Passage, Phase, TrackPoint, VehicleClass, Verdict
 
@@ -36,6 +36,7 @@ SITE = Site.model_validate(
     }
 ).model_copy(update={"sha256": "5b" * 32})
 
+EVIDENCE = EvidenceRef("b0" * 32, 1_843_200, "5e" * 32, 1_843_912, "age", 8)
 ORIGIN = Origin(node="edge-1", software="0.1.0", model_sha256="a7" * 32)
 
 
@@ -104,5 +105,5 @@ def without_utc(violation: ViolationCase) -> ViolationCase:
 
 
 def unsigned(sequence: int = 1, frames: int = 11) -> dict[str, object]:
-    """The event of ``case``, not signed."""
-    return build(case(frames), event_id=EVENT_ID, nonce=NONCE, sequence=sequence)
+    """The event of ``case`` with its evidence, not signed."""
+    return with_evidence(build(case(frames), event_id=EVENT_ID, nonce=NONCE, sequence=sequence), EVIDENCE)
