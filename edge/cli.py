@@ -74,13 +74,16 @@ def replay(
     start: Annotated[str | None, typer.Option("--start", help="UTC of the recording's time 0, RFC 3339.")] = None,
     via_gpio: Annotated[bool, typer.Option("--via-gpio", help="Play the lamps through mock GPIO pins.")] = False,
     threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of the detector.")] = 1,
+    keep_tracks: Annotated[
+        bool, typer.Option("--keep-tracks", help="Also keep what every passage was judged by, for verify --tracks.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Judge a recorded junction: decode, detect, track, judge, sign, deliver."""
     from edge.commands.replay import ReplayRequest
     from edge.commands.replay import replay as run_replay
 
-    request = ReplayRequest(video, site, signal, out, model, node, broker, start, via_gpio, threads)
+    request = ReplayRequest(video, site, signal, out, model, node, broker, start, via_gpio, threads, keep_tracks)
     report = run_replay(request, Console(stderr=True))
     verdicts = {verdict.value: number for verdict, number in sorted(report.verdicts.items())}
     if as_json:

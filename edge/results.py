@@ -1,21 +1,29 @@
-"""What a replay leaves behind: ``passages.csv`` and ``events.jsonl``, each whole or not there at all."""
+"""What a replay leaves behind: ``passages.csv`` and ``events.jsonl``, each whole or not there at all.
+
+On request also what every passage was judged by, for ``stopline verify --tracks``: ``tracks.jsonl``, ``lamps.csv`` and
+``site.toml``.
+"""
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 from io import StringIO
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from edge.errors import SourceError
 from edge.records import NS_PER_S
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
     from types import TracebackType
 
     from edge.approach import Judged
+    from edge.records import LampEdge, TrackPoint
 
+LAMPS_HEADER = ("t_s", "group", "lamp", "lit")
 HEADER = ("lane", "track", "class", "t_cross_s", "t_confirm_s", "phase", "red_elapsed_s", "verdict")
 
 
@@ -38,13 +46,58 @@ def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-class ResultFolder:
-    """Writes both files beside their final names and puts them in place together when the replay has ended well."""
+def track_line(judged: Judged) -> bytes:
+    """One passage as a line of ``tracks.jsonl``: every figure of its judgement, and the raw track as events round it.
 
-    def __init__(self, folder: Path) -> None:
+    Seconds to the microsecond, pixels to the hundredth, a row an observation: ``t_s, x1, y1, x2, y2, confidence``.
+    """
+    passage, judgement = judged.passage, judged.judgement
+    document: dict[str, Any] = {
+        "lane": passage.lane,
+        "track": passage.track,
+        "class": passage.vehicle_class,
+        "t_cross_s": _instant(passage.t_cross_ns),
+        "uncertainty_s": _instant(passage.uncertainty_ns),
+        "t_confirm_s": None if passage.t_confirm_ns is None else _instant(passage.t_confirm_ns),
+        "point_px": [round(float(value), 2) for value in passage.cross_px],
+        "speed_mps": _figure(passage.speed_mps, 3),
+        "phase": judgement.phase,
+        "fault": judgement.fault,
+        "red_elapsed_s": _figure(judgement.red_elapsed_s, 6),
+        "red_at_least_s": _figure(judgement.red_at_least_s, 6),
+        "deductions_s": {name: _figure(value, 6) for name, value in judgement.deductions_s.items()},
+        "amber_s": _figure(judgement.amber_s, 6),
+        "verdict": judgement.verdict,
+        "points": [_point(point) for point in passage.points],
+    }
+    return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+
+
+def _point(point: TrackPoint) -> list[float]:
+    return [_instant(point.t_ns), *(round(float(side), 2) for side in point.box_px), round(float(point.score), 3)]
+
+
+def _instant(t_ns: int) -> float:
+    """Seconds to the microsecond, rounded half up in integers as an event's are."""
+    return (t_ns + 500) // 1000 / 1_000_000
+
+
+def _figure(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(float(value), digits)
+
+
+class ResultFolder:
+    """Writes its files beside their final names and puts them in place together when the replay has ended well.
+
+    With ``site_toml``, the bytes of the site file, what every passage was judged by is kept as well.
+    """
+
+    def __init__(self, folder: Path, site_toml: bytes | None = None) -> None:
         self._folder = folder
         self._passages = _Part(folder / "passages.csv")
         self._events = _Part(folder / "events.jsonl")
+        self._raw = None if site_toml is None else _RawData(folder, site_toml)
+        self._parts = [self._passages, self._events, *(self._raw.parts if self._raw else ())]
         self._rows: list[tuple[int, tuple[str, ...]]] = []
 
     def record(self, judged: Judged, event: bytes | None) -> None:
@@ -52,12 +105,19 @@ class ResultFolder:
         self._rows.append((judged.passage.t_cross_ns, passage_row(judged)))
         if event is not None:
             self._events.write(event + b"\n")
+        if self._raw is not None:
+            self._raw.passage(judged)
+
+    def record_lamps(self, edges: Iterable[LampEdge]) -> None:
+        """Note the raw lamp edges that the passages were judged by; kept only where raw data are."""
+        if self._raw is not None:
+            self._raw.lamps(edges)
 
     def __enter__(self) -> Self:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._passages.open()
-            self._events.open()
+            for part in self._parts:
+                part.open()
         except OSError as error:
             self._drop()
             raise SourceError(
@@ -71,20 +131,39 @@ class ResultFolder:
         if kind is not None:
             self._drop()
             return
-        self._passages.write(_table(self._rows))
-        self._passages.put_in_place()
-        self._events.put_in_place()
+        self._passages.write(_table(HEADER, (row for _, row in sorted(self._rows))))
+        for part in self._parts:
+            part.put_in_place()
 
     def _drop(self) -> None:
-        self._passages.drop()
-        self._events.drop()
+        for part in self._parts:
+            part.drop()
 
 
-def _table(rows: list[tuple[int, tuple[str, ...]]]) -> bytes:
+class _RawData:
+    """The files of ``--keep-tracks``: the site file, every lamp edge, every passage with its track."""
+
+    def __init__(self, folder: Path, site_toml: bytes) -> None:
+        self._site_toml = site_toml
+        self._site = _Part(folder / "site.toml")
+        self._lamps = _Part(folder / "lamps.csv")
+        self._tracks = _Part(folder / "tracks.jsonl")
+        self.parts = (self._site, self._lamps, self._tracks)
+
+    def passage(self, judged: Judged) -> None:
+        self._tracks.write(track_line(judged))
+
+    def lamps(self, edges: Iterable[LampEdge]) -> None:
+        rows = ((f"{_instant(edge.t_ns):.6f}", edge.group, edge.lamp, str(int(edge.lit))) for edge in edges)
+        self._lamps.write(_table(LAMPS_HEADER, rows))
+        self._site.write(self._site_toml)
+
+
+def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> bytes:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
-    writer.writerows(row for _, row in sorted(rows))
+    writer.writerow(header)
+    writer.writerows(rows)
     return text.getvalue().encode()
 
 

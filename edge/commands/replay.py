@@ -59,6 +59,7 @@ class ReplayRequest:
     start: str | None = None
     via_gpio: bool = False
     threads: int = 1
+    keep_tracks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class _Inputs:
     """Everything that was named, read and found good before anything is written."""
 
     site: Site
+    site_toml: bytes
     lamps: tuple[LampEdge, ...]
     video: VideoSource
     detector: Detector
@@ -96,7 +98,7 @@ def replay(request: ReplayRequest, console: Console) -> ReplayReport:
     inputs = _read_inputs(request)
     with ExitStack() as stack:
         video = stack.enter_context(inputs.video)
-        results = stack.enter_context(ResultFolder(request.out))
+        results = stack.enter_context(ResultFolder(request.out, inputs.site_toml if request.keep_tracks else None))
         key = inputs.key or create_key(_own_key(request))
         outbox = stack.enter_context(Outbox(request.out / "outbox.sqlite"))
         identity = Identity(inputs.node_id, key, inputs.detector.model.sha256)
@@ -119,13 +121,16 @@ def _judge(inputs: _Inputs, recorder: Recorder, results: ResultFolder, uplink: U
     approach = approach_for(inputs.site, inputs.detector, trust_start=True)
     telemetry = Telemetry(uplink, approach, recorder, dropped=lambda: 0)
     stream = detect_stream(video, inputs.detector)
+    end_ns = 0
     with replay_progress(console, video.name, video.frame_count) as advance:
         for frame, judged in judge_stream(stream, QueuedLamps(inputs.lamps), approach):
             for passage in judged:
                 results.record(passage, recorder.record(passage))
             if frame is not None:
+                end_ns = frame.t_ns
                 telemetry.frame()
                 advance()
+    results.record_lamps(edge for edge in inputs.lamps if edge.t_ns <= end_ns)
     telemetry.health()
 
 
@@ -155,7 +160,9 @@ def _read_inputs(request: ReplayRequest) -> _Inputs:
     if request.via_gpio:
         lamps = play_through_pins(lamps, wiring(site))
     node_id = node.node.id if node else _NODE_ID
-    return _Inputs(site, lamps, video, detector, node_id, _existing_key(request, node), broker, utc)
+    return _Inputs(
+        site, request.site.read_bytes(), lamps, video, detector, node_id, _existing_key(request, node), broker, utc
+    )
 
 
 def _check_groups(site: Site, lamps: tuple[LampEdge, ...], file: Path) -> None:

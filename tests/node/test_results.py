@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import pytest
 
 from edge.approach import Judged
 from edge.errors import SourceError
-from edge.records import Judgement, Passage, Phase, VehicleClass, Verdict
+from edge.records import Judgement, Lamp, LampEdge, Passage, Phase, TrackPoint, VehicleClass, Verdict
 from edge.results import HEADER, ResultFolder, passage_row
 
 if TYPE_CHECKING:
@@ -55,6 +56,21 @@ def test_a_failed_replay_leaves_the_last_good_results_alone(tmp_path: Path) -> N
         failing()
     assert (tmp_path / "passages.csv").read_bytes() == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["events.jsonl", "passages.csv"]
+
+
+def test_raw_data_are_kept_on_request_with_the_figures_of_every_passage(tmp_path: Path) -> None:
+    seen = TrackPoint(1_000_000_500, (1.006, 2.0, 3.0, 4.0), 0.98765)
+    passage = replace(_PASSAGE, points=(seen,))
+    with ResultFolder(tmp_path, b"schema = 1\n") as results:
+        results.record(replace(_ON_GREEN, passage=passage), None)
+        results.record(_ON_RED, b"{}")
+        results.record_lamps([LampEdge(-2_000_000_000, "north", Lamp.RED, lit=True)])
+    first, second = [json.loads(line) for line in (tmp_path / "tracks.jsonl").read_text().splitlines()]
+    assert (first["verdict"], first["t_confirm_s"], first["red_elapsed_s"]) == ("on_green", None, None)
+    assert first["points"] == [[1.000001, 1.01, 2.0, 3.0, 4.0, 0.988]]
+    assert (second["t_cross_s"], second["red_at_least_s"], second["amber_s"]) == (1.2504, 1.1, 3.0)
+    assert (tmp_path / "lamps.csv").read_text() == "t_s,group,lamp,lit\n-2.000000,north,red,1\n"
+    assert (tmp_path / "site.toml").read_bytes() == b"schema = 1\n"
 
 
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
