@@ -22,6 +22,7 @@ from joserfc.errors import JoseError
 from jsonschema import Draft202012Validator
 
 from edge.errors import EventError
+from edge.keys.jws import sign_detached
 from edge.records import Judgement, LampEdge, Passage, TrackPoint, VehicleClass, Verdict
 
 if TYPE_CHECKING:
@@ -182,8 +183,7 @@ def canonical(event: Mapping[str, Any]) -> bytes:
 
 def sign(event: Mapping[str, Any], key: SigningKey) -> bytes:
     """The final bytes of an event, signature included: store, send and check exactly these."""
-    header = {"alg": "ES256", "b64": False, "crit": ["b64"], "kid": key.kid}
-    signature = jws.serialize_compact(header, canonical(event), key.jwk, registry=_JWS)
+    signature = sign_detached(canonical(event), key)
     raw = canonical({**event, "signature": signature})
     if len(raw) > MAX_EVENT_BYTES:
         raise EventError(f"The event has {len(raw)} bytes, more than {MAX_EVENT_BYTES}: its texts are too long")

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from joserfc.jwk import ECKey
 
 from edge.config import Site
 from edge.event import Clock, EvidenceRef, Origin, ViolationCase, build, with_evidence
-from edge.keys import SigningKey
+from edge.keys import FileKey
 from edge.records import Judgement, Lamp, LampEdge, Passage, Phase, TrackPoint, VehicleClass, Verdict
 
 EVENT_ID = "01976f3e-5a10-7c3b-9d52-3f8a1c6e2b47"
@@ -40,14 +39,13 @@ EVIDENCE = EvidenceRef("b0" * 32, 1_843_200, "5e" * 32, 1_843_912, "age", 8)
 ORIGIN = Origin(node="edge-1", software="0.1.0", model_sha256="a7" * 32)
 
 
-def signing_key(secret: int = 0x5EED) -> SigningKey:
+def signing_key(secret: int = 0x5EED) -> FileKey:
     """A key for tests and for the example in the documents, the same every time; never use it for anything else."""
     private = ec.derive_private_key(secret, ec.SECP256R1())
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    jwk = ECKey.import_key(pem)
-    return SigningKey(jwk.thumbprint(), jwk)
+    return FileKey.from_pem(pem)
 
 
 def track(frames: int = 11, start_ns: int = 41_300_000_000) -> tuple[TrackPoint, ...]:

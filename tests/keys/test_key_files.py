@@ -110,7 +110,7 @@ def test_wrong_public_keys_are_refused(path: Path) -> None:
 
 def test_no_secret_shows_in_a_key_that_is_printed(path: Path) -> None:
     key = keys.create_key(path)
-    assert str(key) == repr(key) == f"SigningKey(kid='{key.kid}')"
+    assert str(key) == repr(key) == f"FileKey(kid='{key.kid}')"
 
 
 def test_openssl_reads_the_key_and_agrees_on_the_public_part(path: Path) -> None:
