@@ -31,3 +31,7 @@ class OutboxError(StoplineError):
 
 class BrokerError(StoplineError):
     """A broker that cannot be reached or refuses this node."""
+
+
+class EvidenceError(StoplineError):
+    """Evidence that cannot be made, sealed or put together again."""

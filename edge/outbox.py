@@ -2,6 +2,10 @@
 
 One SQLite file in WAL mode with ``synchronous=FULL``: what ``append`` has returned survives a crash and a power cut.
 Threads may share an ``Outbox``; processes may each open the same file.
+
+A violation whose evidence is still being made is an open case: ``open_case`` writes down what must not be lost and
+keeps room, ``complete_case`` puts its event and all its evidence into the queue in its place. What was open when the
+node died is in ``open_cases``.
 """
 
 from __future__ import annotations
@@ -18,16 +22,17 @@ from typing import TYPE_CHECKING, Final, Self
 from edge.errors import OutboxError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
 MAX_MESSAGES: Final = 100_000
 MAX_BYTES: Final = 2_000_000_000
 MAX_REASON_CHARS: Final = 300
+LEAST_PART_BYTES: Final = 16_384  # evidence is cut no finer, so that the rows of a case can be counted beforehand
 
 _APPLICATION_ID = 0x53544F50  # "STOP"
-_VERSION = 1
+_VERSION = 2
 _BUSY_TIMEOUT_S = 10.0
 _TABLES = """
 CREATE TABLE message (
@@ -51,7 +56,18 @@ CREATE TABLE tally (
 ) STRICT;
 INSERT INTO tally VALUES (1, 0, 0, 0, 0);
 """
+# Version 2. The zeros in ``room`` hold the disk's blocks that completing the case will need.
+_CASES = """
+CREATE TABLE open_case (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE CHECK (length(id) BETWEEN 1 AND 200),
+    payload BLOB NOT NULL,
+    messages INTEGER NOT NULL,
+    room BLOB NOT NULL
+) STRICT;
+"""
 _COLUMNS = "number, id, kind, topic, content_type, payload, state, refusals, reason"
+_LISTED = "id, kind, topic, length(payload) AS bytes, state, reason"
 
 
 class Kind(StrEnum):
@@ -80,6 +96,39 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Case:
+    """A violation whose evidence is still being made; ``payload`` is all that completing it after a crash takes."""
+
+    id: str
+    payload: bytes = field(repr=False)
+
+    @property
+    def room_bytes(self) -> int:
+        """What is kept free for it: enough for its event and a bundle of its data, without pictures.
+
+        Both say again what the payload says, and hardly more: names, hashes, signature, seal, padding.
+        """
+        return 2 * len(self.payload) + 65_536
+
+    @property
+    def room_messages(self) -> int:
+        """How many rows are kept free for it: the event, the list of parts, and the parts at their smallest."""
+        return 3 + self.room_bytes // LEAST_PART_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What people see of a message without its payload, or of a case that is still open (``state`` "open")."""
+
+    id: str
+    kind: str
+    topic: str
+    bytes: int
+    state: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """A message in the outbox. ``number`` is its place in the queue; ``reason`` is that of its last refusal."""
 
@@ -92,12 +141,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many messages wait, are refused and have ever been delivered; ``waiting_bytes`` counts both the first."""
+    """How many messages wait, are refused and have ever been delivered; ``waiting_bytes`` counts both the first.
+
+    ``open_cases`` are the violations whose event and evidence are not in the queue yet.
+    """
 
     pending: int
     refused: int
     delivered: int
     waiting_bytes: int
+    open_cases: int = 0
 
 
 class Outbox:
@@ -113,6 +166,7 @@ class Outbox:
     def append(self, message: Message) -> None:
         """Add a message; it is durable on return. OutboxError where its id is there already or the outbox is full."""
         with self._transaction() as connection:
+            self._check_room(connection, 1, len(message.payload))
             self._insert(connection, message)
 
     def append_numbered(self, make: Callable[[int], Message]) -> Message:
@@ -123,17 +177,74 @@ class Outbox:
         with self._transaction() as connection:
             connection.execute("UPDATE tally SET sequence = sequence + 1")
             message = make(int(connection.execute("SELECT sequence FROM tally").fetchone()[0]))
+            self._check_room(connection, 1, len(message.payload))
             self._insert(connection, message)
         return message
 
-    def pending(self, limit: int, *, after: int = 0) -> list[Row]:
-        """The oldest messages that wait to be sent, at most ``limit``, from beyond the row number ``after``."""
+    def open_case(self, make: Callable[[int], Case]) -> Case:
+        """Note the case that ``make`` gives for the next sequence number, and keep room for it; durable on return.
+
+        OutboxError where that room is not there: then nothing is written and the number is not used up.
+        """
+        with self._transaction() as connection:
+            connection.execute("UPDATE tally SET sequence = sequence + 1")
+            case = make(int(connection.execute("SELECT sequence FROM tally").fetchone()[0]))
+            self._insert_case(connection, case)
+        self._fold()
+        return case
+
+    def open_cases(self) -> list[Case]:
+        """The cases that are not complete, the oldest first."""
+        with self._locked() as connection:
+            found = connection.execute("SELECT id, payload FROM open_case ORDER BY number").fetchall()
+        return [Case(record["id"], record["payload"]) for record in found]
+
+    def complete_case(self, case_id: str, messages: Sequence[Message]) -> None:
+        """Put a case's event and all its evidence into the queue, in this order; the case is then no longer open.
+
+        All of it becomes durable together, or the case stays open. OutboxError where the messages are larger than the
+        room that is left; what fits into the case's own room is always taken, whatever else waits.
+        """
+        with self._transaction() as connection:
+            room = _close_case(connection, case_id)
+            if room is None:
+                raise OutboxError(f"{self._path} holds no open case {case_id!r}: complete each case once")
+            size = sum(len(message.payload) for message in messages)
+            if len(messages) > room[0] or size > room[1]:
+                self._check_room(connection, len(messages), size)
+            for message in messages:
+                self._insert(connection, message)
+
+    def pending(self, limit: int, *, after: int = 0, max_bytes: int | None = None) -> list[Row]:
+        """The oldest messages that wait to be sent, at most ``limit``, from beyond the row number ``after``.
+
+        With ``max_bytes`` no more than fit into it, but one at least.
+        """
         query = f"SELECT {_COLUMNS} FROM message WHERE state = 'pending' AND number > ? ORDER BY number LIMIT ?"  # noqa: S608
-        return self._rows(query, after, limit)
+        rows: list[Row] = []
+        size = 0
+        with self._locked() as connection:
+            for record in connection.execute(query, (after, limit)):
+                size += len(record["payload"])
+                if rows and max_bytes is not None and size > max_bytes:
+                    break
+                rows.append(_row(record))
+        return rows
 
     def rows(self, limit: int, *, after: int = 0) -> list[Row]:
-        """The oldest messages of any state, for people to look at."""
-        return self._rows(f"SELECT {_COLUMNS} FROM message WHERE number > ? ORDER BY number LIMIT ?", after, limit)  # noqa: S608
+        """The oldest messages of any state, payload and all."""
+        query = f"SELECT {_COLUMNS} FROM message WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608
+        with self._locked() as connection:
+            return [_row(record) for record in connection.execute(query, (after, limit))]
+
+    def listed(self, limit: int) -> list[Listed]:
+        """The oldest messages of any state, then the oldest open cases, for people to look at."""
+        messages = f"SELECT {_LISTED} FROM message ORDER BY number LIMIT ?"  # noqa: S608
+        cases = "SELECT id, 'case', '', length(payload), 'open', NULL FROM open_case ORDER BY number LIMIT ?"
+        with self._locked() as connection:
+            found = connection.execute(messages, (limit,)).fetchall()
+            found += connection.execute(cases, (limit - len(found),)).fetchall()
+        return [Listed(*record) for record in found]
 
     def delivered(self, ids: Iterable[str]) -> int:
         """Remove the messages that the broker has taken; says how many of these ids were still there."""
@@ -158,7 +269,8 @@ class Outbox:
         with self._locked() as connection:
             states = dict(map(tuple, connection.execute("SELECT state, count(*) FROM message GROUP BY state")))
             delivered, waiting_bytes = connection.execute("SELECT delivered, bytes FROM tally").fetchone()
-        return Counts(states.get("pending", 0), states.get("refused", 0), delivered, waiting_bytes)
+            open_cases = connection.execute("SELECT count(*) FROM open_case").fetchone()[0]
+        return Counts(states.get("pending", 0), states.get("refused", 0), delivered, waiting_bytes, open_cases)
 
     def close(self) -> None:
         """Close the file; harmless when done twice."""
@@ -174,29 +286,39 @@ class Outbox:
         self.close()
 
     def _insert(self, connection: sqlite3.Connection, message: Message) -> None:
-        self._check_room(connection, len(message.payload))
+        columns = (message.id, message.kind.value, message.topic, message.content_type, message.payload)
+        query = "INSERT INTO message (id, kind, topic, content_type, payload) VALUES (?, ?, ?, ?, ?)"
         try:
-            connection.execute(
-                "INSERT INTO message (id, kind, topic, content_type, payload) VALUES (?, ?, ?, ?, ?)",
-                (message.id, message.kind.value, message.topic, message.content_type, message.payload),
-            )
+            connection.execute(query, columns)
         except sqlite3.IntegrityError as error:
             raise OutboxError(
                 f"{self._path} takes no message {message.id!r} ({error}): give each its own id and a proper topic"
             ) from None
         connection.execute("UPDATE tally SET messages = messages + 1, bytes = bytes + ?", (len(message.payload),))
 
-    def _check_room(self, connection: sqlite3.Connection, payload_bytes: int) -> None:
-        messages, waiting_bytes = connection.execute("SELECT messages, bytes FROM tally").fetchone()
-        if messages >= self._max_messages or waiting_bytes + payload_bytes > self._max_bytes:
+    def _insert_case(self, connection: sqlite3.Connection, case: Case) -> None:
+        self._check_room(connection, case.room_messages, case.room_bytes)
+        columns = (case.id, case.payload, case.room_messages, case.room_bytes)
+        query = "INSERT INTO open_case (id, payload, messages, room) VALUES (?, ?, ?, zeroblob(?))"
+        try:
+            connection.execute(query, columns)
+        except sqlite3.IntegrityError as error:
+            raise OutboxError(f"{self._path} takes no case {case.id!r} ({error}): give each its own id") from None
+
+    def _check_room(self, connection: sqlite3.Connection, messages: int, size: int) -> None:
+        """Raise OutboxError where so much more does not fit beside what waits and what is kept for open cases."""
+        waiting, waiting_bytes = connection.execute("SELECT messages, bytes FROM tally").fetchone()
+        kept = connection.execute("SELECT total(messages), total(length(room)) FROM open_case").fetchone()
+        if waiting + kept[0] + messages > self._max_messages or waiting_bytes + kept[1] + size > self._max_bytes:
             raise OutboxError(
-                f"{self._path} is full with {messages} unsent messages of {waiting_bytes} bytes: reconnect the node to "
+                f"{self._path} is full with {waiting} unsent messages of {waiting_bytes} bytes: reconnect the node to "
                 "its broker; nothing unsent is deleted to make room"
             )
 
-    def _rows(self, query: str, after: int, limit: int) -> list[Row]:
+    def _fold(self) -> None:
+        """Bring the log into the file itself, so that the room of an open case is there on the disk, not only noted."""
         with self._locked() as connection:
-            return [_row(record) for record in connection.execute(query, (after, limit))]
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextmanager
     def _locked(self) -> Iterator[sqlite3.Connection]:
@@ -231,6 +353,13 @@ def _remove(connection: sqlite3.Connection, message_id: str) -> int:
     return len(gone)
 
 
+def _close_case(connection: sqlite3.Connection, case_id: str) -> tuple[int, int] | None:
+    """Remove an open case; gives the room it had in messages and bytes, or None where there is none."""
+    query = "DELETE FROM open_case WHERE id = ? RETURNING messages, length(room)"
+    found = connection.execute(query, (case_id,)).fetchall()
+    return (int(found[0][0]), int(found[0][1])) if found else None
+
+
 def _open(path: Path) -> sqlite3.Connection:
     _create_private(path)
     with _translated(path):
@@ -263,25 +392,40 @@ def _create_private(path: Path) -> None:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")  # so that of two processes that start together one makes the tables
-    if not _is_outbox(connection):
-        if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+    try:
+        _make_tables(connection, _version(connection, path))
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
             connection.execute("ROLLBACK")
-            raise OutboxError(f"{path} is a database of something else: name another file for the outbox")
-        for statement in _TABLES.split(";\n"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
-    connection.execute("COMMIT")
+        raise
     _enter_wal_mode(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA secure_delete = ON")  # what was delivered leaves nothing behind in the file
     connection.execute("PRAGMA journal_size_limit = 8000000")
 
 
-def _is_outbox(connection: sqlite3.Connection) -> bool:
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    """The version of the tables in the file, 0 where there are none; OutboxError where it is no outbox of ours."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    return (application, version) == (_APPLICATION_ID, _VERSION)
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if application == _APPLICATION_ID:
+        if version > _VERSION:
+            raise OutboxError(f"{path} was written by a newer Stopline (format {version}): update this one")
+        return version
+    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        raise OutboxError(f"{path} is a database of something else: name another file for the outbox")
+    return 0
+
+
+def _make_tables(connection: sqlite3.Connection, version: int) -> None:
+    """Bring the tables from nothing or from an older version to this one."""
+    if version == _VERSION:
+        return
+    for statement in (_TABLES if version == 0 else "").split(";\n") + _CASES.split(";\n"):
+        connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {_VERSION}")
 
 
 def _enter_wal_mode(connection: sqlite3.Connection) -> None:
