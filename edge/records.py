@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from numpy import uint8
     from numpy.typing import NDArray
 
@@ -110,6 +112,48 @@ class Frame:
     t_ns: int
     sequence: int
     picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFormat:
+    """What a decoder must know before the first packet; ``codec_tag`` and ``pixel_format`` are empty if not told."""
+
+    codec: str
+    codec_tag: str
+    extradata: bytes
+    size_px: Size
+    pixel_format: str
+    time_base: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPacket:
+    """One picture as it was compressed; ``pts`` and ``dts`` in ticks of the stream's time base."""
+
+    data: bytes
+    pts: int | None
+    dts: int | None
+    is_key: bool
+
+
+class PacketTap(Protocol):
+    """What a source hands its stream to, beside decoding it; called in the thread that decodes."""
+
+    def start(self, video_format: VideoFormat) -> None:
+        """The stream begins."""
+        ...
+
+    def packet(self, packet: EncodedPacket) -> None:
+        """The next packet in the order of the stream, before it is decoded."""
+        ...
+
+    def frame(self, pts: int | None, dts: int | None, t_ns: int, *, is_key: bool) -> None:
+        """A decoded picture with its own stamps and the instant it was given; ``t_ns`` rises strictly."""
+        ...
+
+    def end(self) -> None:
+        """No more comes: the stream has ended, failed or was closed."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

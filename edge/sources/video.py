@@ -17,7 +17,7 @@ import av
 import av.error
 
 from edge.errors import SourceError
-from edge.records import NS_PER_S, Frame, Size
+from edge.records import NS_PER_S, EncodedPacket, Frame, Size, VideoFormat
 from edge.sources.picture import DecodedPicture, Scalers
 from edge.sources.stamps import LiveClock, Stamper
 from edge.sources.wholeness import missing_bytes
@@ -25,6 +25,8 @@ from edge.sources.wholeness import missing_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import TracebackType
+
+    from edge.records import PacketTap
 
 _LIVE_SCHEMES = ("rtsp", "rtsps", "rtmp", "srt", "tcp", "udp", "v4l2")
 _DECODER_THREADS = 2
@@ -55,11 +57,13 @@ def open_video(
     live: bool | None = None,
     options: Mapping[str, str] | None = None,
     timeout_s: float = 5.0,
+    tap: PacketTap | None = None,
 ) -> VideoSource:
     """Open a recording, an RTSP URL or a V4L2 device (``/dev/video0``); ``live=None`` decides by the URL.
 
-    ``options`` are handed to FFmpeg's demuxer; ``timeout_s`` bounds opening and every read of a live source. Raises
-    SourceError where there is nothing to open, or nothing that could be decoded.
+    ``options`` are handed to FFmpeg's demuxer; ``timeout_s`` bounds opening and every read of a live source. ``tap``
+    is given the compressed stream as it is read. Raises SourceError where there is nothing to open, or nothing that
+    could be decoded.
     """
     name = str(url)
     endless = _is_endless(name)
@@ -68,7 +72,7 @@ def open_video(
     container = _open(name, dict(options or {}), timeout_s if endless else None)
     try:
         return VideoSource(
-            name, container, live=endless if live is None else live, endless=endless, timeout_s=timeout_s
+            name, container, live=endless if live is None else live, endless=endless, timeout_s=timeout_s, tap=tap
         )
     except BaseException:
         container.close()
@@ -119,7 +123,14 @@ class VideoSource:
     """
 
     def __init__(
-        self, name: str, container: av.container.InputContainer, *, live: bool, endless: bool, timeout_s: float
+        self,
+        name: str,
+        container: av.container.InputContainer,
+        *,
+        live: bool,
+        endless: bool,
+        timeout_s: float,
+        tap: PacketTap | None = None,
     ) -> None:
         if not container.streams.video:
             raise SourceError(f"{name} holds no video stream: give a file with pictures in it")
@@ -135,6 +146,7 @@ class VideoSource:
             raise SourceError(f"{name} holds video of a kind that cannot be decoded here: convert it to H.264")
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = _DECODER_THREADS
+        self._tap = tap
         self._scalers = Scalers()
         self.size_px: Size = (self._stream.width, self._stream.height)
         rate = self._stream.average_rate or self._stream.guessed_rate
@@ -168,6 +180,17 @@ class VideoSource:
 
     def read(self) -> Iterator[Frame]:
         """Every frame, decoded in the caller's thread."""
+        tap = self._tap
+        if tap is None:
+            yield from self._frames()
+            return
+        tap.start(self._format())
+        try:
+            yield from self._frames()
+        finally:
+            tap.end()
+
+    def _frames(self) -> Iterator[Frame]:
         stamper = self._stamper()
         stats = self.stats
         pictures = self._current() if self._endless else ((frame, None) for frame in self._decoded())
@@ -181,6 +204,8 @@ class VideoSource:
             stats.gaps, stats.restamped = stamper.gaps, stamper.restamped
             stats.corrupt_frames += frame.is_corrupt
             stats.decoded += 1
+            if self._tap is not None:
+                self._tap.frame(frame.pts, frame.dts, t_ns, is_key=frame.key_frame)
             yield Frame(t_ns, stats.decoded - 1, DecodedPicture(frame, self._scalers))
         self._check_end()
 
@@ -207,8 +232,22 @@ class VideoSource:
         assert time_base is not None  # FFmpeg sets one for every stream it opens
         return Stamper(time_base, self.interval_ns, decode_order=self._container.format.name == "avi")
 
+    def _format(self) -> VideoFormat:
+        context = self._stream.codec_context
+        assert self._stream.time_base is not None  # FFmpeg sets one for every stream it opens
+        return VideoFormat(
+            codec=context.name,
+            codec_tag=context.codec_tag,
+            extradata=bytes(context.extradata or b""),
+            size_px=self.size_px,
+            pixel_format=context.pix_fmt or "",
+            time_base=self._stream.time_base,
+        )
+
     def _decoded(self) -> Iterator[av.VideoFrame]:
         for packet in self._packets():
+            if self._tap is not None and packet.size:
+                self._tap.packet(EncodedPacket(bytes(packet), packet.pts, packet.dts, packet.is_keyframe))
             self.stats.corrupt_packets += packet.is_corrupt
             try:
                 yield from packet.decode()

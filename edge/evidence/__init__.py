@@ -1,0 +1,1 @@
+"""The case file of a violation: what was seen around it, masked, bundled and sealed."""
