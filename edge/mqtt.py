@@ -79,6 +79,10 @@ class Topics:
         """Signed events."""
         return self._of("event/violation")
 
+    def evidence(self, event_id: str, part: int = 0) -> str:
+        """An event's evidence bundle or the list of its parts; with ``part``, counted from 1, that part."""
+        return self._of(f"evidence/{event_id}/{part}" if part else f"evidence/{event_id}")
+
     def _of(self, name: str) -> str:
         return f"{self.prefix}/v1/{self.site}/{self.node}/{name}"
 

@@ -1,0 +1,192 @@
+"""The bundle: everything that belongs to one violation in one plain tar, the same bytes for the same input.
+
+The archive is POSIX ustar without anything that depends on the machine: no times, no owners, a fixed order. First
+comes ``manifest.json`` (RFC 8785), which names every other file with its size and SHA-256. See docs/evidence.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import rfc8785
+
+from edge.errors import EvidenceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from edge.records import Box
+
+FORMAT: Final = "stopline-evidence/1"
+MANIFEST: Final = "manifest.json"
+MAX_BUNDLE_BYTES: Final = 64_000_000
+MAX_MISSING: Final = 32
+MAX_SENTENCE_CHARS: Final = 300
+TRACK_HEADER: Final = "t_s,x1,y1,x2,y2,confidence"
+LAMPS_HEADER: Final = "t_s,lamp,lit"
+
+_ORDER = (
+    "still-1.jpg",
+    "still-1-data.jpg",
+    "still-2.jpg",
+    "still-2-data.jpg",
+    "clip.mp4",
+    "masks.csv",
+    "track.csv",
+    "lamps.csv",
+    "site.toml",
+    "origin.json",
+)
+_BLOCK = 512
+_OTHER_SITE = "The site file in the bundle is not the one that the verdict was reached with: their hashes differ."
+
+
+class Still(Protocol):
+    """One still of the two: what it shows of the vehicle, and when."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - edge.evidence.media says what these are
+    @property
+    def t_s(self) -> float: ...  # noqa: D102
+    @property
+    def box_px(self) -> Box: ...  # noqa: D102
+    @property
+    def claim(self) -> str: ...  # noqa: D102
+
+
+class Pictures(Protocol):
+    """What the camera's pictures gave: ``files`` by name, ``missing`` in sentences."""
+
+    @property
+    def files(self) -> Mapping[str, bytes]: ...  # noqa: D102
+    @property
+    def stills(self) -> Sequence[Still]: ...  # noqa: D102
+    @property
+    def clip_span_s(self) -> tuple[float, float] | None: ...  # noqa: D102
+    @property
+    def masking(self) -> Mapping[str, Any] | None: ...  # noqa: D102
+    @property
+    def missing(self) -> Sequence[str]: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class NoPictures:
+    """What is left where there are no pictures, and why in ``missing``."""
+
+    missing: tuple[str, ...]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    stills: tuple[Still, ...] = ()
+    clip_span_s: tuple[float, float] | None = None
+    masking: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The plain bundle and what its event says of it."""
+
+    data: bytes = field(repr=False)
+    sha256: str
+    missing: tuple[str, ...]
+
+
+def build_bundle(document: Mapping[str, Any], site_toml: bytes, pictures: Pictures) -> Bundle:
+    """The bundle of an event that is not signed yet; the same input gives the same bytes.
+
+    ``site_toml`` are the bytes of the site file. Raises EvidenceError where it would be over ``MAX_BUNDLE_BYTES``: then
+    ``NoPictures`` gives one that is not.
+    """
+    missing = _missing(document, site_toml, pictures)
+    files = _in_order({**pictures.files, **_data_files(document), "site.toml": site_toml})
+    manifest = rfc8785.dumps(_manifest(document, files, pictures, missing))
+    data = _tar([(MANIFEST, manifest), *files])
+    if len(data) > MAX_BUNDLE_BYTES:
+        raise EvidenceError(f"The evidence has {len(data)} bytes, more than {MAX_BUNDLE_BYTES}: shorten the clip")
+    return Bundle(data, hashlib.sha256(data).hexdigest(), missing)
+
+
+def _missing(document: Mapping[str, Any], site_toml: bytes, pictures: Pictures) -> tuple[str, ...]:
+    """What is not there, in as many and as long sentences as an event may carry."""
+    sentences = list(pictures.missing)
+    if hashlib.sha256(site_toml).hexdigest() != document["data"]["origin"]["site_sha256"]:
+        sentences.insert(0, _OTHER_SITE)
+    return tuple(sentence[:MAX_SENTENCE_CHARS] for sentence in sentences[:MAX_MISSING])
+
+
+def _data_files(document: Mapping[str, Any]) -> dict[str, bytes]:
+    data = document["data"]
+    origin = {**data["origin"], "clock": data["clock"]}
+    return {
+        "track.csv": _csv(TRACK_HEADER, data["track"]),
+        "lamps.csv": _csv(LAMPS_HEADER, data["lamps"]),
+        "origin.json": rfc8785.dumps(origin),
+    }
+
+
+def _csv(header: str, rows: Iterable[Sequence[float | str | bool]]) -> bytes:
+    """The event's own rows, every number spelled as in the event."""
+    lines = [header, *(",".join(_cell(value) for value in row) for row in rows)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _cell(value: float | str | bool) -> str:
+    return value if isinstance(value, str) else rfc8785.dumps(value).decode()
+
+
+def _in_order(files: Mapping[str, bytes]) -> list[tuple[str, bytes]]:
+    """By ``_ORDER``; what is not in it follows by name."""
+    place = {name: index for index, name in enumerate(_ORDER)}
+    return sorted(files.items(), key=lambda item: (place.get(item[0], len(_ORDER)), item[0]))
+
+
+def _manifest(
+    document: Mapping[str, Any], files: Iterable[tuple[str, bytes]], pictures: Pictures, missing: Sequence[str]
+) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "event_id": document["id"],
+        "source": document["source"],
+        "files": [
+            {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            for name, content in files
+        ],
+        "stills": [
+            {"name": still.name, "t_s": still.t_s, "box_px": list(still.box_px), "claim": still.claim}
+            for still in pictures.stills
+        ],
+        "clip": _clip(pictures.clip_span_s),
+        "missing": list(missing),
+        "masking": None if pictures.masking is None else dict(pictures.masking),
+    }
+
+
+def _clip(span_s: tuple[float, float] | None) -> dict[str, Any] | None:
+    return None if span_s is None else {"name": "clip.mp4", "from_s": span_s[0], "to_s": span_s[1]}
+
+
+def _tar(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """A ustar archive (POSIX.1-1988) of plain files, its end marked by two empty blocks."""
+    blocks = [_header(name, len(content)) + content + bytes(-len(content) % _BLOCK) for name, content in files]
+    return b"".join(blocks) + bytes(2 * _BLOCK)
+
+
+def _header(name: str, size: int) -> bytes:
+    """One file's header; written here, since tarfile's own changes between versions of Python."""
+    encoded = name.encode("ascii")
+    assert 0 < len(encoded) <= 100, name
+    fields = (
+        encoded.ljust(100, b"\0"),
+        b"0000644\0",  # mode
+        b"0000000\0",  # uid
+        b"0000000\0",  # gid
+        f"{size:011o}\0".encode(),
+        b"00000000000\0",  # time of change
+        b" " * 8,  # the checksum counts as blanks
+        b"0",  # a plain file
+        bytes(100),  # no link
+        b"ustar\x0000",
+        bytes(247),  # no names of owners, no device, no prefix; up to the end of the block
+    )
+    header = b"".join(fields)
+    return header[:148] + f"{sum(header):06o}\0 ".encode() + header[156:]

@@ -1,0 +1,54 @@
+"""A case's bundle made ready to leave: sealed, cut, and named by its hashes for the event."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge.event import EvidenceRef
+from edge.evidence.parts import split
+from edge.outbox import Kind, Message
+
+if TYPE_CHECKING:
+    from edge.evidence.bundle import Bundle
+    from edge.evidence.seal import Seal
+    from edge.mqtt import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """What the event must say of its evidence, and the messages that follow the event, in their order."""
+
+    reference: EvidenceRef
+    messages: tuple[Message, ...]
+
+
+def ship(event_id: str, bundle: Bundle, seal: Seal, topics: Topics, part_bytes: int) -> Shipment:
+    """Seal a bundle and cut it into messages of at most ``part_bytes``. Raises EvidenceError where sealing fails."""
+    sent = seal.close(bundle.data)
+    parcels = split(event_id, seal.content_type, sent, part_bytes)
+    reference = EvidenceRef(
+        bundle_sha256=bundle.sha256,
+        bundle_bytes=len(bundle.data),
+        sent_sha256=hashlib.sha256(sent).hexdigest(),
+        sent_bytes=len(sent),
+        seal=seal.name,
+        parts=max(1, len(parcels) - 1),
+        missing=bundle.missing,
+    )
+    messages = tuple(
+        Message(
+            id=_row_id(event_id, parcel.index),
+            topic=topics.evidence(event_id, parcel.index),
+            content_type=parcel.content_type,
+            payload=parcel.payload,
+            kind=Kind.EVIDENCE,
+        )
+        for parcel in parcels
+    )
+    return Shipment(reference, messages)
+
+
+def _row_id(event_id: str, index: int) -> str:
+    return f"{event_id}/evidence/{index}" if index else f"{event_id}/evidence"
