@@ -1,0 +1,134 @@
+"""The pictures of a case: two stills, each with and without its data block, and the clip, all of them masked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import av
+import av.error
+
+from edge.errors import EvidenceError
+from edge.evidence.clip import Clip, ClipWriter
+from edge.evidence.datablock import Place, entries, with_block
+from edge.evidence.masking import LOOK_EVERY_NS, Sighting, masks_csv, pixelated, plan_masks
+from edge.evidence.stills import choose_stills, to_image, to_jpeg
+from edge.evidence.subject import US_PER_S, Subject, ns_in_us
+from edge.records import NS_PER_S
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge.evidence.excerpt import Excerpt
+    from edge.evidence.masking import Mask, Masker
+    from edge.evidence.stills import Still
+    from edge.records import Box
+
+CLIP = "clip.mp4"
+MASKS = "masks.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class StillInfo:
+    """A still in the bundle: its file's name, its instant, the vehicle's box (site's grid) and what it shows."""
+
+    name: str
+    t_s: float
+    box_px: Box
+    claim: str
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """``files`` by name; ``clip_span_s`` is the clip's first and last instant; ``missing`` says what is not there."""
+
+    files: Mapping[str, bytes] = field(repr=False)
+    stills: tuple[StillInfo, ...] = ()
+    clip_span_s: tuple[float, float] | None = None
+    missing: tuple[str, ...] = ()
+
+    @classmethod
+    def without_pictures(cls, *reasons: str) -> Media:
+        """No picture at all, for the reasons given in sentences."""
+        return cls({}, missing=reasons)
+
+
+def make_media(document: Mapping[str, Any], excerpt: Excerpt, masker: Masker, *, site_name: str = "") -> Media:
+    """Stills and clip of a violation. ``document`` is its event, signed or not; the same input gives the same bytes.
+
+    The excerpt is decoded twice, a picture at a time: once to find what must be masked, once to mask and encode.
+    Raises EvidenceError where the pictures cannot be encoded and ModelError where the masker's model cannot run: then
+    there must be no picture, since none could be masked.
+    """
+    times_ns = excerpt.times_ns
+    if not times_ns:
+        return Media.without_pictures(*excerpt.shortened)
+    subject = Subject.of(document)
+    stills, not_shown = choose_stills(subject, times_ns)
+    chosen = frozenset(still.t_ns for still in stills)
+    try:
+        masks = _plan(excerpt, subject, masker, chosen)
+        clip, kept = _encode(excerpt, masks, chosen)
+    except (av.error.FFmpegError, MemoryError) as error:
+        raise EvidenceError(f"the pictures of the case cannot be encoded ({error}): free some memory") from None
+    files = _still_files(document, stills, kept, site_name) | {CLIP: clip.data, MASKS: masks_csv(masks)}
+    return Media(files, _infos(stills), clip.span_s, (*excerpt.shortened, *not_shown))
+
+
+def _plan(excerpt: Excerpt, subject: Subject, masker: Masker, chosen: frozenset[int]) -> tuple[Mask, ...]:
+    """Look at some pictures a second, the stills among them, and decide on the masks."""
+    sightings: list[Sighting] = []
+    size_px, due_ns = (0, 0), 0
+    for t_ns, frame in excerpt.pictures():
+        if t_ns >= due_ns or t_ns in chosen:
+            sightings.append(masker.look(t_ns, frame))
+            size_px, due_ns = (frame.width, frame.height), t_ns + LOOK_EVERY_NS
+    return plan_masks(sightings, subject, size_px)
+
+
+def _encode(
+    excerpt: Excerpt, masks: tuple[Mask, ...], chosen: frozenset[int]
+) -> tuple[Clip, Mapping[int, av.VideoFrame]]:
+    """The clip of all pictures, masked, and those masked ones that were chosen."""
+    times_ns = excerpt.times_ns
+    writer: ClipWriter | None = None
+    kept: dict[int, av.VideoFrame] = {}
+    for t_ns, frame in excerpt.pictures():
+        masked = pixelated(frame, [mask.box_px for mask in masks if mask.from_ns <= t_ns <= mask.until_ns])
+        writer = writer or ClipWriter((frame.width, frame.height), _fps(times_ns), len(times_ns))
+        writer.add(t_ns, masked)
+        if t_ns in chosen:
+            kept[t_ns] = masked
+    if writer is None:
+        raise EvidenceError("the pictures of the case cannot be decoded again: the video may be damaged there")
+    return writer.finish(), kept
+
+
+def _fps(times_ns: tuple[int, ...]) -> float:
+    span_ns = times_ns[-1] - times_ns[0]
+    return (len(times_ns) - 1) * NS_PER_S / span_ns if span_ns else 25.0
+
+
+def _still_files(
+    document: Mapping[str, Any], stills: tuple[Still, ...], kept: Mapping[int, av.VideoFrame], site_name: str
+) -> dict[str, bytes]:
+    times_s = tuple(ns_in_us(still.t_ns) / US_PER_S for still in stills)
+    files: dict[str, bytes] = {}
+    for number, still in enumerate(stills, start=1):
+        image = to_image(kept[still.t_ns])
+        lines = entries(document, Place(number, times_s, still.claim), site_name)
+        files[still_name(number)] = to_jpeg(image)
+        files[f"still-{number}-data.jpg"] = to_jpeg(with_block(image, lines))
+    return files
+
+
+def _infos(stills: tuple[Still, ...]) -> tuple[StillInfo, ...]:
+    return tuple(
+        StillInfo(still_name(number), ns_in_us(still.t_ns) / US_PER_S, still.box_px, still.claim)
+        for number, still in enumerate(stills, start=1)
+    )
+
+
+def still_name(number: int) -> str:
+    """The file of a still, counted from 1."""
+    return f"still-{number}.jpg"
