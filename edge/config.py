@@ -201,6 +201,41 @@ class Broker(_Settings):
     password_file: Path | None = None
 
 
+def _recipient(value: str) -> str:
+    """An age public key by its form; whether it was mistyped is seen when the chain is set up, with age's own eyes."""
+    if value.upper().startswith("AGE-SECRET-KEY-"):
+        raise ValueError("this is a secret key: give the public key that belongs to it, and keep the secret one away")
+    if not re.fullmatch(r"age1[02-9ac-hj-np-z]{58}", value):
+        raise ValueError('no age recipient: give the public key that age-keygen prints, "age1" and 58 characters')
+    return value
+
+
+class Evidence(_Settings):
+    """What is kept of a violation, and who can open it.
+
+    ``recipients`` are age public keys; each one's owner can open the bundle alone. The clip covers ``before_s`` before
+    and ``after_s`` after the crossing, out of at most ``ring_mb`` of compressed video kept in memory. A bundle over
+    ``part_kb`` (of 1024 bytes) travels in parts.
+    """
+
+    seal: Literal["age", "none"] = "age"
+    recipients: Annotated[tuple[Annotated[str, AfterValidator(_recipient)], ...], Field(max_length=16)] = ()
+    before_s: Annotated[float, Field(ge=1, le=60, allow_inf_nan=False)] = 6.0
+    after_s: Annotated[float, Field(ge=1, le=60, allow_inf_nan=False)] = 6.0
+    ring_mb: Annotated[int, Field(ge=1, le=1024)] = 64
+    part_kb: Annotated[int, Field(ge=16, le=4096)] = 256
+
+    @model_validator(mode="after")
+    def _decided(self) -> Self:
+        if self.seal == "age" and not self.recipients:
+            raise ValueError(
+                'recipients is empty: name the age public key of whoever may open it, or say seal = "none"'
+            )
+        if self.seal == "none" and self.recipients:
+            raise ValueError('seal is "none" though recipients are named: remove one of the two')
+        return self
+
+
 class NodeName(_Settings):
     """Which node this is; ``id`` becomes part of every topic. ``key`` signs its events (PEM, mode 0600)."""
 
@@ -215,6 +250,7 @@ class Node(_Settings):
     schema_: Literal[1] = Field(alias="schema")
     node: NodeName
     broker: Broker | None = None
+    evidence: Evidence | None = None
 
 
 class _Located(Exception):  # noqa: N818 - carries a place out of a cross-check, never leaves this module

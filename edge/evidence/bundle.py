@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import rfc8785
 
@@ -17,7 +17,7 @@ from edge.errors import EvidenceError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from edge.records import Box
+    from edge.evidence.media import Media
 
 FORMAT: Final = "stopline-evidence/1"
 MANIFEST: Final = "manifest.json"
@@ -43,45 +43,6 @@ _BLOCK = 512
 _OTHER_SITE = "The site file in the bundle is not the one that the verdict was reached with: their hashes differ."
 
 
-class Still(Protocol):
-    """One still of the two: what it shows of the vehicle, and when."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102 - edge.evidence.media says what these are
-    @property
-    def t_s(self) -> float: ...  # noqa: D102
-    @property
-    def box_px(self) -> Box: ...  # noqa: D102
-    @property
-    def claim(self) -> str: ...  # noqa: D102
-
-
-class Pictures(Protocol):
-    """What the camera's pictures gave: ``files`` by name, ``missing`` in sentences."""
-
-    @property
-    def files(self) -> Mapping[str, bytes]: ...  # noqa: D102
-    @property
-    def stills(self) -> Sequence[Still]: ...  # noqa: D102
-    @property
-    def clip_span_s(self) -> tuple[float, float] | None: ...  # noqa: D102
-    @property
-    def masking(self) -> Mapping[str, Any] | None: ...  # noqa: D102
-    @property
-    def missing(self) -> Sequence[str]: ...  # noqa: D102
-
-
-@dataclass(frozen=True, slots=True)
-class NoPictures:
-    """What is left where there are no pictures, and why in ``missing``."""
-
-    missing: tuple[str, ...]
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    stills: tuple[Still, ...] = ()
-    clip_span_s: tuple[float, float] | None = None
-    masking: Mapping[str, Any] | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Bundle:
     """The plain bundle and what its event says of it."""
@@ -91,24 +52,27 @@ class Bundle:
     missing: tuple[str, ...]
 
 
-def build_bundle(document: Mapping[str, Any], site_toml: bytes, pictures: Pictures) -> Bundle:
+def build_bundle(
+    document: Mapping[str, Any], site_toml: bytes, media: Media, masking: Mapping[str, Any] | None = None
+) -> Bundle:
     """The bundle of an event that is not signed yet; the same input gives the same bytes.
 
-    ``site_toml`` are the bytes of the site file. Raises EvidenceError where it would be over ``MAX_BUNDLE_BYTES``: then
-    ``NoPictures`` gives one that is not.
+    ``site_toml`` are the bytes of the site file; ``masking`` says how the pictures were masked and counts only where
+    there are any. Raises EvidenceError where it would be over ``MAX_BUNDLE_BYTES``: then there is no room for media.
     """
-    missing = _missing(document, site_toml, pictures)
-    files = _in_order({**pictures.files, **_data_files(document), "site.toml": site_toml})
-    manifest = rfc8785.dumps(_manifest(document, files, pictures, missing))
+    missing = _missing(document, site_toml, media)
+    files = _in_order({**media.files, **_data_files(document), "site.toml": site_toml})
+    how = masking if media.files else None
+    manifest = rfc8785.dumps(_manifest(document, files, media, missing) | {"masking": how and dict(how)})
     data = _tar([(MANIFEST, manifest), *files])
     if len(data) > MAX_BUNDLE_BYTES:
         raise EvidenceError(f"The evidence has {len(data)} bytes, more than {MAX_BUNDLE_BYTES}: shorten the clip")
     return Bundle(data, hashlib.sha256(data).hexdigest(), missing)
 
 
-def _missing(document: Mapping[str, Any], site_toml: bytes, pictures: Pictures) -> tuple[str, ...]:
+def _missing(document: Mapping[str, Any], site_toml: bytes, media: Media) -> tuple[str, ...]:
     """What is not there, in as many and as long sentences as an event may carry."""
-    sentences = list(pictures.missing)
+    sentences = list(media.missing)
     if hashlib.sha256(site_toml).hexdigest() != document["data"]["origin"]["site_sha256"]:
         sentences.insert(0, _OTHER_SITE)
     return tuple(sentence[:MAX_SENTENCE_CHARS] for sentence in sentences[:MAX_MISSING])
@@ -141,7 +105,7 @@ def _in_order(files: Mapping[str, bytes]) -> list[tuple[str, bytes]]:
 
 
 def _manifest(
-    document: Mapping[str, Any], files: Iterable[tuple[str, bytes]], pictures: Pictures, missing: Sequence[str]
+    document: Mapping[str, Any], files: Iterable[tuple[str, bytes]], media: Media, missing: Sequence[str]
 ) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -153,11 +117,10 @@ def _manifest(
         ],
         "stills": [
             {"name": still.name, "t_s": still.t_s, "box_px": list(still.box_px), "claim": still.claim}
-            for still in pictures.stills
+            for still in media.stills
         ],
-        "clip": _clip(pictures.clip_span_s),
+        "clip": _clip(media.clip_span_s),
         "missing": list(missing),
-        "masking": None if pictures.masking is None else dict(pictures.masking),
     }
 
 

@@ -29,6 +29,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "## `[detector]`": config.DetectorRegion,
     "### `[node]`": config.NodeName,
     "### `[broker]`": config.Broker,
+    "### `[evidence]`": config.Evidence,
 }
 
 
@@ -43,7 +44,7 @@ def default_in_code(model: type[BaseModel], name: str) -> object:
     field = model.model_fields[name]
     if field.is_required():
         return ...
-    value = field.default
+    value = list(field.default) if isinstance(field.default, tuple) else field.default
     if isinstance(value, Enum):
         return value.value
     return str(value) if isinstance(value, Path) else value
@@ -86,3 +87,5 @@ def test_the_sample_node_file_loads() -> None:
     node = config.load_node(ROOT / "firmware-config" / "node.toml")
     assert node.broker is not None
     assert node.broker.ca == ROOT / "firmware-config" / "broker-ca.pem"
+    assert node.evidence is not None
+    assert node.evidence.seal == "age"
