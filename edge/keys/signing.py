@@ -15,6 +15,7 @@ from joserfc.jwk import ECKey
 from edge.errors import KeyFileError
 from edge.keys.files import PRIVATE_MODE, read_file, write_whole
 from edge.keys.public import PublicKey
+from edge.keys.tpm import TPM_BLOCK, tpm_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,10 +84,15 @@ def create_key(path: Path, *, force: bool = False) -> FileKey:
 
 
 def load_signing_key(path: Path) -> SigningKey:
-    """Read a private key made by ``create_key`` or OpenSSL; one that other users of the machine can read is refused."""
+    """Read a private key: a PEM file by ``create_key`` or OpenSSL, or one wrapped by a TPM.
+
+    Certificates that follow it in the file are passed over. One that other users can read is refused. KeyFileError.
+    """
     pem, mode = read_file(path, hint=f"make a key with 'stopline keys new {path}'")
     if stat.S_IMODE(mode) & 0o077:
         raise KeyFileError(f"{path} can be read by other users (mode {stat.S_IMODE(mode):04o}): run chmod 600 {path}")
+    if TPM_BLOCK in pem:
+        return tpm_key(path, pem)
     return _file_key(path, pem)
 
 
