@@ -92,6 +92,11 @@ def all_violations(prefix: str) -> str:
     return f"{prefix}/v1/+/+/event/violation"
 
 
+def all_evidence(prefix: str) -> str:
+    """The filter that matches the evidence of every site and node, in parts or whole."""
+    return f"{prefix}/v1/+/+/evidence/#"
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
     """What is published, with its MQTT 5 properties. Without ``expiry_s`` it never expires."""
@@ -103,6 +108,7 @@ class Publication:
     retain: bool = False
     expiry_s: int | None = None
     user_properties: tuple[tuple[str, str], ...] = ()
+    correlation: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +129,7 @@ class Received:
     retained: bool
     expiry_s: int | None
     user_properties: tuple[tuple[str, str], ...]
+    correlation: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +335,7 @@ class Connection:
                 retained=message.retain,
                 expiry_s=getattr(properties, "MessageExpiryInterval", None),
                 user_properties=tuple(getattr(properties, "UserProperty", ())),
+                correlation=getattr(properties, "CorrelationData", None),
             )
         )
 
@@ -413,7 +421,10 @@ def _no_properties(packet: int) -> Properties:
 def _properties(packet: int, publication: Publication) -> Properties:
     properties = _no_properties(packet)
     properties.ContentType = publication.content_type
-    properties.PayloadFormatIndicator = 1  # UTF-8 text
+    if publication.content_type.startswith("text/") or "json" in publication.content_type:
+        properties.PayloadFormatIndicator = 1  # UTF-8 text
+    if publication.correlation is not None:
+        properties.CorrelationData = publication.correlation
     if publication.expiry_s is not None:
         properties.MessageExpiryInterval = publication.expiry_s
     if publication.user_properties:

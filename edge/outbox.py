@@ -86,7 +86,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is to be sent, byte for byte. ``id`` is the event's: whoever gets a message twice knows it by that."""
+    """What is to be sent, byte for byte. Whoever gets a message twice knows it by its ``id``.
+
+    That is the event's id, followed by a slash and more for what belongs to an event.
+    """
 
     id: str
     topic: str

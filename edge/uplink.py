@@ -1,4 +1,6 @@
-"""From the outbox to the broker: at most 20 messages under way, a row done only when the broker says that it took it.
+"""From the outbox to the broker: few messages under way, a row done only when the broker says that it took it.
+
+At most 20 are under way, and no more than 4 MB of them, so that many bundles of evidence take no more memory than one.
 
 An ``Uplink`` owns one thread, which alone touches the connection. Whatever goes wrong there (no network, a refusal, a
 killed broker) is tried again with growing pauses; the rows wait in the outbox meanwhile.
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 ONLINE: Final = b"online"
 OFFLINE: Final = b"offline"
+MAX_BYTES_IN_FLIGHT: Final = 4_000_000
 HEALTH_EXPIRY_S: Final = 300
 SIGNAL_EXPIRY_S: Final = 60
 MAX_TELEMETRY: Final = 256
@@ -33,6 +36,7 @@ _JSON = "application/json"
 _PLAIN = "text/plain; charset=utf-8"
 _POLL_S = 0.05
 _ACK_TIMEOUT_S = 60.0
+_SLOWEST_BYTES_S = 8_000  # of a line that is still worth waiting for
 _JOIN_MARGIN_S = 15.0  # a connection attempt under way may take this long to give up
 
 
@@ -74,8 +78,8 @@ class QueueCounts(Protocol):
 class Queue(Protocol):
     """What the uplink needs of the outbox."""
 
-    def pending(self, limit: int, *, after: int = 0) -> Sequence[QueuedRow]:
-        """The oldest rows that wait, beyond a row number."""
+    def pending(self, limit: int, *, after: int = 0, max_bytes: int | None = None) -> Sequence[QueuedRow]:
+        """The oldest rows that wait, beyond a row number: as many as ``max_bytes`` hold, but one at least."""
         ...
 
     def delivered(self, ids: Iterable[str]) -> int:
@@ -156,6 +160,28 @@ class State:
     telemetry_dropped: int
 
 
+class Clock(Protocol):
+    """What the uplink knows of time."""
+
+    def now_s(self) -> float:
+        """Seconds that never go back."""
+        ...
+
+    def wait(self, event: threading.Event, timeout_s: float) -> None:
+        """Return when the event is set, or so much later."""
+        ...
+
+
+class _Monotonic:
+    """The machine's own time."""
+
+    def now_s(self) -> float:
+        return time.monotonic()
+
+    def wait(self, event: threading.Event, timeout_s: float) -> None:
+        event.wait(timeout_s)
+
+
 class _Pause:
     """A pause that doubles each time up to a limit; half of it is left to chance, so that nodes don't come in step."""
 
@@ -182,6 +208,7 @@ class _Sent:
     at_s: float
     message_id: str | None = None
     refusals: int = 0
+    size: int = 0
 
 
 class Uplink:
@@ -193,12 +220,21 @@ class Uplink:
     """
 
     def __init__(
-        self, broker: Broker, site: str, node: str, queue: Queue, birth: Birth, *, pauses: Pauses | None = None
+        self,
+        broker: Broker,
+        site: str,
+        node: str,
+        queue: Queue,
+        birth: Birth,
+        *,
+        pauses: Pauses | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self.topics = Topics(broker.prefix, site, node)
         self._broker = broker
         self._client_id = f"stopline-{site}-{node}"
         self._queue = queue
+        self._clock = clock or _Monotonic()
         self._birth = birth
         pauses = pauses or Pauses()
         self._pause = _Pause(pauses.first_s, pauses.longest_s)
@@ -251,7 +287,7 @@ class Uplink:
 
     def close(self, timeout_s: float) -> int:
         """Send what is left for at most ``timeout_s``, say goodbye, end the thread; says how many messages remain."""
-        self._close_by_s = time.monotonic() + timeout_s
+        self._close_by_s = self._clock.now_s() + timeout_s
         self._closing.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s + _JOIN_MARGIN_S)
@@ -290,13 +326,14 @@ class Uplink:
         """Whether closing was asked for and there is nothing left to do, or no time to do it."""
         if not self._closing.is_set():
             return False
-        return time.monotonic() >= self._close_by_s or not (self._sent or self._queue.counts().pending)
+        return self._clock.now_s() >= self._close_by_s or not (self._sent or self._queue.counts().pending)
 
     def _rest(self, pause_s: float) -> None:
         if self._closing.is_set():
-            time.sleep(max(0.0, min(pause_s, self._close_by_s - time.monotonic())))
+            never = threading.Event()
+            self._clock.wait(never, max(0.0, min(pause_s, self._close_by_s - self._clock.now_s())))
         else:
-            self._closing.wait(pause_s)
+            self._clock.wait(self._closing, pause_s)
 
     def _serve(self) -> None:
         """One connection, from the greeting to the end of it."""
@@ -321,7 +358,7 @@ class Uplink:
             self._take_acks(connection.take_acks())
 
     def _out_of_time(self) -> bool:
-        return self._closing.is_set() and time.monotonic() >= self._close_by_s
+        return self._closing.is_set() and self._clock.now_s() >= self._close_by_s
 
     def _greet(self, connection: Connection) -> None:
         self._trouble = None
@@ -333,8 +370,8 @@ class Uplink:
         """Say what is left, then ``offline`` oneself, since a goodbye cancels the last will; wait for answers."""
         self._send_telemetry(connection)
         self._say(connection, self._status(OFFLINE))
-        give_up_s = time.monotonic() + 1.0
-        while self._sent and time.monotonic() < give_up_s:
+        give_up_s = self._clock.now_s() + 1.0
+        while self._sent and self._clock.now_s() < give_up_s:
             self._exchange(connection)
         connection.close()
 
@@ -343,10 +380,13 @@ class Uplink:
         self._check_answers()
         self._send_telemetry(connection)
         room = min(connection.room, MAX_IN_FLIGHT - len(self._sent))
-        if room <= 0:
+        size = sum(sent.size for sent in self._sent.values())
+        if room <= 0 or size >= MAX_BYTES_IN_FLIGHT:
             return
         under_way = {sent.message_id for sent in self._sent.values()}
-        for row in self._queue.pending(room, after=self._cursor):
+        for row in self._queue.pending(room, after=self._cursor, max_bytes=MAX_BYTES_IN_FLIGHT - size):
+            if size and size + len(row.message.payload) > MAX_BYTES_IN_FLIGHT:
+                return  # the one row that is always given; it goes when there is room for it
             self._cursor = row.number
             if row.message.id not in under_way:
                 self._send(connection, row)
@@ -359,13 +399,20 @@ class Uplink:
         """Publish what the node says of itself, unless the broker has refused that topic of late."""
         if publication.topic not in self._muted:
             mid = connection.publish(publication)
-            self._sent[mid] = _Sent(publication.topic, time.monotonic())
+            self._sent[mid] = _Sent(publication.topic, self._clock.now_s())
 
     def _send(self, connection: Connection, row: QueuedRow) -> None:
         message = row.message
         properties = (("id", message.id), ("kind", str(message.kind)))
-        publication = Publication(message.topic, message.payload, message.content_type, user_properties=properties)
-        sent = _Sent(message.topic, time.monotonic(), message.id, row.refusals)
+        event_id, _, is_evidence = message.id.partition("/")
+        publication = Publication(
+            message.topic,
+            message.payload,
+            message.content_type,
+            user_properties=properties,
+            correlation=event_id.encode() if is_evidence else None,
+        )
+        sent = _Sent(message.topic, self._clock.now_s(), message.id, row.refusals, len(message.payload))
         too_large = connection.too_large(publication)
         if too_large is None:
             self._sent[connection.publish(publication)] = sent
@@ -396,10 +443,10 @@ class Uplink:
             self._muted.add(sent.topic)
         else:
             self._queue.refused(sent.message_id, reason)
-        self._retry_at_s = time.monotonic() + self._refusal_pause.some_s()
+        self._retry_at_s = self._clock.now_s() + self._refusal_pause.some_s()
 
     def _retry_when_due(self) -> None:
-        if self._retry_at_s is not None and time.monotonic() >= self._retry_at_s:
+        if self._retry_at_s is not None and self._clock.now_s() >= self._retry_at_s:
             self._retry_at_s = None
             self._refusal_pause.lengthen()
             self._muted.clear()
@@ -408,7 +455,8 @@ class Uplink:
 
     def _check_answers(self) -> None:
         oldest_s = min((sent.at_s for sent in self._sent.values()), default=None)
-        if oldest_s is not None and time.monotonic() - oldest_s > _ACK_TIMEOUT_S:
+        patience_s = _ACK_TIMEOUT_S + sum(sent.size for sent in self._sent.values()) / _SLOWEST_BYTES_S
+        if oldest_s is not None and self._clock.now_s() - oldest_s > patience_s:
             raise BrokerError(f"The broker at {self._broker.url} stopped answering; it is connected to anew")
 
     def _forget_sent(self) -> None:

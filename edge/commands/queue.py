@@ -1,4 +1,4 @@
-"""``stopline outbox``: a look at the events that wait for the broker."""
+"""``stopline outbox``: a look at the events and the evidence that wait for the broker."""
 
 from __future__ import annotations
 
@@ -15,19 +15,9 @@ _MOST_ROWS = 1000
 
 
 def list_outbox(file: Path) -> tuple[dict[str, int], list[dict[str, object]]]:
-    """The counts of an outbox and its oldest rows."""
+    """The counts of an outbox, its oldest rows and the cases that are still open."""
     with _existing(file) as outbox:
-        rows: list[dict[str, object]] = [
-            {
-                "id": row.message.id,
-                "kind": row.message.kind.value,
-                "topic": row.message.topic,
-                "bytes": len(row.message.payload),
-                "state": row.state.value,
-                "reason": row.reason or "",
-            }
-            for row in outbox.rows(_MOST_ROWS)
-        ]
+        rows = [asdict(listed) | {"reason": listed.reason or ""} for listed in outbox.listed(_MOST_ROWS)]
         return asdict(outbox.counts()), rows
 
 

@@ -62,8 +62,8 @@ def build_bundle(
     """
     missing = _missing(document, site_toml, media)
     files = _in_order({**media.files, **_data_files(document), "site.toml": site_toml})
-    how = masking if media.files else None
-    manifest = rfc8785.dumps(_manifest(document, files, media, missing) | {"masking": how and dict(how)})
+    how = dict(masking) if masking and media.files else None
+    manifest = rfc8785.dumps(_manifest(document, files, media, missing) | {"masking": how})
     data = _tar([(MANIFEST, manifest), *files])
     if len(data) > MAX_BUNDLE_BYTES:
         raise EvidenceError(f"The evidence has {len(data)} bytes, more than {MAX_BUNDLE_BYTES}: shorten the clip")
