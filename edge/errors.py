@@ -35,3 +35,7 @@ class BrokerError(StoplineError):
 
 class EvidenceError(StoplineError):
     """Evidence that cannot be made, sealed or put together again."""
+
+
+class LedgerError(StoplineError):
+    """A checkpoint, proof or list of leaf hashes that cannot be used, or one that contradicts what is known."""
