@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 import av.error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from fractions import Fraction
+
+    from av.video.stream import VideoStream
 
     from edge.records import EncodedPacket, VideoFormat
 
@@ -55,11 +58,8 @@ class Excerpt:
     def _decoded(self) -> Iterator[av.VideoFrame]:
         decoder = _decoder(self.video_format)
         for packet in self.packets:
-            encoded = av.Packet(packet.data)
-            encoded.pts, encoded.dts, encoded.time_base = packet.pts, packet.dts, self.video_format.time_base
-            encoded.is_keyframe = packet.is_key
             try:
-                yield from decoder.decode(encoded)
+                yield from decoder.decode(_again(packet, self.video_format.time_base))
             except av.error.InvalidDataError:
                 continue
         yield from decoder.decode(None)
@@ -79,6 +79,15 @@ class _Instants:
     def of(self, pts: int | None, dts: int | None) -> int | None:
         t_ns = self._by_both.get((pts, dts))
         return self._by_pts.get(pts) if t_ns is None and pts is not None else t_ns
+
+
+def _again(packet: EncodedPacket, time_base: Fraction) -> av.Packet[VideoStream]:
+    """A packet as the demuxer gave it: in memory of FFmpeg's own, since decoders read a little beyond the end."""
+    encoded = cast("av.Packet[VideoStream]", av.Packet(len(packet.data)))
+    encoded.update(packet.data)
+    encoded.pts, encoded.dts, encoded.time_base = packet.pts, packet.dts, time_base
+    encoded.is_keyframe = packet.is_key
+    return encoded
 
 
 def _decoder(form: VideoFormat) -> av.VideoCodecContext:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _TOLERANCE_NS = NS_PER_S // 2
 
 
-@dataclass(slots=True, eq=False, weakref_slot=True)
+@dataclass(slots=True, eq=False)
 class _Group:
     """A key frame's packet and those up to the next. ``start_ns`` is the key picture's instant, once it is decoded."""
 
@@ -37,6 +37,14 @@ class _Group:
     def add(self, packet: EncodedPacket) -> None:
         self.packets.append(packet)
         self.size += len(packet.data)
+
+
+@dataclass(slots=True, eq=False, weakref_slot=True)
+class _Loan:
+    """Lives as long as an excerpt that shares the first ``size`` bytes of a group."""
+
+    group: _Group
+    size: int
 
 
 class PacketRing:
@@ -54,9 +62,10 @@ class PacketRing:
         self._format: VideoFormat | None = None
         self._groups: deque[_Group] = deque()
         self._ring_bytes = 0
-        self._lent: WeakSet[_Group] = WeakSet()
+        self._loans: WeakSet[_Loan] = WeakSet()
         self._stamps: deque[tuple[int, int | None, int | None]] = deque()
         self._holds: list[Hold] = []
+        self._last_dts: int | None = None
         self._ended = False
         self._overrun_ns: int | None = None  # pictures before it went for want of room
         self.overruns = 0
@@ -71,6 +80,8 @@ class PacketRing:
     def packet(self, packet: EncodedPacket) -> None:
         """Keep a packet; those before the first key frame are of no use."""
         with self._lock:
+            if self._begins_anew(packet):
+                self._give_up_all()
             if packet.is_key:
                 self._groups.append(_Group())
             if self._groups:
@@ -111,7 +122,11 @@ class PacketRing:
 
     def _lent_bytes(self) -> int:
         """Bytes that excerpts keep alive after the ring has let go of them."""
-        return sum(group.size for group in self._lent if not group.is_in_ring)
+        lent: dict[_Group, int] = {}
+        for loan in self._loans:
+            if not loan.group.is_in_ring:
+                lent[loan.group] = max(loan.size, lent.get(loan.group, 0))
+        return sum(lent.values())
 
     def _make_room(self) -> None:
         while self._groups and self._ring_bytes + self._lent_bytes() > self._max_bytes:
@@ -122,9 +137,19 @@ class PacketRing:
             if start_ns is not None or latest_ns is not None:
                 self._overrun_ns = start_ns if start_ns is not None else latest_ns
 
+    def _begins_anew(self, packet: EncodedPacket) -> bool:
+        """Whether the stream's own clock jumps back; then two pictures may bear the same stamps."""
+        before, self._last_dts = self._last_dts, packet.dts
+        return before is not None and packet.dts is not None and packet.dts < before
+
+    def _give_up_all(self) -> None:
+        while self._groups:
+            self._drop_oldest()
+
     def _drop_oldest(self) -> None:
         group = self._groups.popleft()
         group.is_in_ring = False
+        group.packets = []
         self._ring_bytes -= group.size
 
     def _date(self, pts: int | None, dts: int | None, t_ns: int) -> None:
@@ -147,8 +172,8 @@ class PacketRing:
         needed_ns = min((hold.from_ns for hold in self._holds), default=before_ns)
         for _ in range(_groups_before(self._groups, min(before_ns, needed_ns))):
             self._drop_oldest()
-        start_ns = self._groups[0].start_ns if self._groups else None
-        while start_ns is not None and self._stamps[0][0] < start_ns:
+        start_ns = next((group.start_ns for group in self._groups if group.start_ns is not None), before_ns)
+        while self._stamps[0][0] < start_ns:
             self._stamps.popleft()
 
     # What a hold calls.
@@ -172,14 +197,15 @@ class PacketRing:
                 raise EvidenceError("no picture came yet: wait until the hold is ready")
             groups = list(self._groups)[_groups_before(self._groups, hold.from_ns) :]
             groups = groups[: _groups_up_to(groups, hold.until_ns)]
-            self._lent.update(groups)
+            loans = tuple(_Loan(group, group.size) for group in groups)
+            self._loans.update(loans)
             return Excerpt(
                 video_format=self._format,
                 packets=tuple(packet for group in groups for packet in group.packets),
                 stamps=self._stamps_of(groups),
                 wanted_ns=(hold.from_ns, hold.until_ns),
                 shortened=tuple(self._shortened(hold, groups)),
-                loan=tuple(groups),
+                loan=loans,
             )
 
     def _stamps_of(self, groups: list[_Group]) -> dict[tuple[int | None, int | None], int]:
