@@ -24,6 +24,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=110.0, help="time budget of this run")
     parser.add_argument("--until", help="end of the budget as local time HH:MM, instead of --minutes")
     parser.add_argument("--fresh", action="store_true", help="start anew even if there is a checkpoint")
+    parser.add_argument("--start", type=Path, help="a checkpoint whose weights a fresh training begins with")
     parser.add_argument("--nice", type=int, default=19)
     return parser.parse_args()
 
@@ -44,7 +45,8 @@ def main() -> None:
     os.nice(given.nice)
     cache = given.work / "teacher.jsonl"
     label_all(given.teacher, given.datasets, cache)
-    checkpoint = train(Sources(given.datasets, given.rendered, cache), given.work, end_s, resume=not given.fresh)
+    sources = Sources(given.datasets, given.rendered, cache)
+    checkpoint = train(sources, given.work, end_s, resume=not given.fresh, start=given.start)
     path = export(checkpoint, given.out, Thresholds())
     print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
+import av
 import cv2
 import numpy as np
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 Random = np.random.Generator
 PAD = 114
+RECORDED_SHARE = 0.45
+"""Share of training pictures that went through a video encoder, as nearly all that a node sees have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,11 @@ def example(samples: list[Sample], size_px: tuple[int, int], rng: Random, *, mos
     made = _mosaic(samples, size_px, rng) if mosaic else _crop(samples[0], size_px, rng, (0.7, 1.8))
     picture = _occluded(made.bgr, made.rows, rng)
     # The renderer has a poor camera of its own: half of its pictures stay as they come.
-    spared = samples[0].dataset == "rendered" and rng.random() < 0.5
-    return Example(picture if spared else degraded(picture, rng), made.rows)
+    if samples[0].dataset != "rendered" or rng.random() < 0.5:
+        picture = degraded(picture, rng)
+    if rng.random() < RECORDED_SHARE:
+        picture = recorded(picture, int(rng.integers(22, 42)), rng)
+    return Example(picture, made.rows)
 
 
 def _crop(sample: Sample, size_px: tuple[int, int], rng: Random, zooms: tuple[float, float]) -> Example:
@@ -49,10 +56,23 @@ def _crop(sample: Sample, size_px: tuple[int, int], rng: Random, zooms: tuple[fl
     top = rng.uniform(min(0, to_h - height * sy), max(0, to_h - height * sy))
     if rng.random() < 0.5:
         sx, left = -sx, to_w - left
-    move = np.array([[sx, 0, left], [0, sy, top]], np.float64)
-    how = cv2.INTER_AREA if zoom < 0.7 else cv2.INTER_LINEAR
-    picture = cv2.warpAffine(sample.bgr, move, size_px, flags=how, borderValue=(PAD, PAD, PAD))
-    return Example(np.asarray(picture, np.uint8), _moved(sample.rows, (width, height), (sx, sy, left, top), size_px))
+    picture = warped(sample.bgr, (sx, sy, left, top), size_px)
+    return Example(picture, _moved(sample.rows, (width, height), (sx, sy, left, top), size_px))
+
+
+def warped(picture: Picture, move: tuple[float, float, float, float], size_px: tuple[int, int]) -> Picture:
+    """Scale (negative: mirrored) and shift; 0 is the picture's edge, as in the labels, not the first pixel's centre.
+
+    What shrinks is averaged over areas, as in the node: plain sampling would show edges that no camera gives.
+    """
+    sx, sy, left, top = move
+    height, width = picture.shape[:2]
+    if min(abs(sx), sy) < 1:
+        small = (max(1, round(width * min(1, abs(sx)))), max(1, round(height * min(1, sy))))
+        sx, sy = sx * width / small[0], sy * height / small[1]
+        picture = np.asarray(cv2.resize(picture, small, interpolation=cv2.INTER_AREA), np.uint8)
+    matrix = np.array([[sx, 0, left + sx / 2 - 0.5], [0, sy, top + sy / 2 - 0.5]], np.float64)
+    return np.asarray(cv2.warpAffine(picture, matrix, size_px, borderValue=(PAD, PAD, PAD)), np.uint8)
 
 
 def _moved(
@@ -200,9 +220,25 @@ def _blurred(picture: Picture, rng: Random) -> Picture:
 
 
 def _compressed(picture: Picture, rng: Random) -> Picture:
-    """JPEG at a low quality; the artefacts of H.264's intra pictures look alike after its deblocking filter."""
+    """JPEG at a low quality."""
     _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(12, 70))])
-    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
-    if rng.random() < 0.5:
-        return np.asarray(cv2.bilateralFilter(decoded, 5, 25, 3), np.uint8)
-    return decoded
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+
+
+def recorded(picture: Picture, crf: int, rng: Random) -> Picture:
+    """The picture as the second of an H.264 video (x264 at the given CRF), the first of which lies a little beside it.
+
+    Its sides must be even. What the second picture does not send anew is what is left of the first one's errors.
+    """
+    height, width = picture.shape[:2]
+    coder = av.CodecContext.create("libx264", "w")
+    assert isinstance(coder, av.VideoCodecContext)
+    coder.width, coder.height, coder.pix_fmt, coder.time_base = width, height, "yuv420p", Fraction(1, 25)
+    coder.thread_count, coder.options = 1, {"crf": str(crf), "preset": "veryfast", "tune": "zerolatency"}
+    aside = np.roll(picture, tuple(rng.integers(-2, 3, 2)), (0, 1))
+    packets = [p for part in (aside, picture) for p in coder.encode(av.VideoFrame.from_ndarray(part, format="bgr24"))]
+    decoder = av.CodecContext.create("h264", "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    decoder.thread_count = 1
+    frames = [f for packet in [*packets, *coder.encode(None), None] for f in decoder.decode(packet)]
+    return np.asarray(frames[-1].to_ndarray(format="bgr24"), np.uint8)

@@ -50,9 +50,25 @@ def recalls(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def ground(results: dict[str, Any]) -> str:
+    """How exact the middle of the lower side of our boxes is where the truth is exact."""
+    lines = [
+        "| what | vehicles | down, px: p5, p50, p95 | down, % of height: p5, p50, p95 | right, px: p5, p50, p95 |",
+        "|---|---|---|---|---|",
+    ]
+    for name, exam in results.items():
+        if exam["labels"] != "exact":
+            continue
+        for group, r in exam["detectors"][OURS]["ground"].items():
+            down, right = (", ".join(f"{v:+.1f}" for v in r[key]) for key in ("down_px", "right_px"))
+            share = ", ".join(f"{100 * v:+.0f}" for v in r["down_share"])
+            lines.append(f"| {name}: {group} | {r['vehicles']} | {down} | {share} | {right} |")
+    return "\n".join(lines)
+
+
 def filled(card: str, results: dict[str, Any]) -> str:
-    """The card with its three tables renewed."""
-    for part in (comparison, conditions, recalls):
+    """The card with its tables renewed."""
+    for part in (comparison, conditions, recalls, ground):
         begin, end = f"<!-- {part.__name__} -->\n", "<!-- end -->"
         before, found, rest = card.partition(begin)
         _, closed, after = rest.partition(end)

@@ -18,7 +18,7 @@ DATASETS: dict[str, dict[int, int]] = {
     "road-views": {0: SOME_VEHICLE},
     "road-night-day": {0: MOTORCYCLE, 1: BUS, 2: CAR, 3: TRUCK},
     "junctions": {0: SOME_VEHICLE, 2: MOTORCYCLE},
-    "rendered": {i: i for i in range(len(CLASSES))},
+    "rendered": {**{i: i for i in range(len(CLASSES))}, len(CLASSES): IGNORED},
 }
 """Class index in a data set's label files → ours; the others (lamps, stop lines) are left out.
 

@@ -18,7 +18,17 @@ import numpy as np
 from models.train.classes import CLASSES, DATASETS
 from models.train.contestants import Contestant, Seen, fastestdet, stopline, yolox
 from models.train.data import Picture, Sample, read_labels, real_samples, rendered_samples
-from models.train.metrics import Judged, average_precision, best_threshold, coco, interval, judge, rates
+from models.train.metrics import (
+    Judged,
+    average_precision,
+    best_threshold,
+    coco,
+    ground_errors,
+    interval,
+    judge,
+    parts,
+    rates,
+)
 
 if TYPE_CHECKING:
     from models.train.boxes import Floats
@@ -26,6 +36,10 @@ if TYPE_CHECKING:
 
 NIGHT_BELOW = 70
 """Mean grey level of a picture that counts as taken at night."""
+FOUND = 0.3
+"""From this score on a box is asked how exact it is."""
+BANDS_PX = ((0, 16), (16, 32), (32, 64), (64, 128), (128, 10_000))
+FEWEST = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +71,9 @@ def exams(datasets: Path, rendered: Path, cache: Path) -> list[Exam]:
             real_samples(datasets, ("test",), cache, "junctions"),
         ),
     ]
-    made = Exam("rendered valid", "exact", list(rendered_samples(rendered, set())))
-    return [e for e in (*real, made) if e.samples]
+    folders = sorted((p for p in rendered.glob("*") if p.is_dir()), reverse=True)
+    made = [Exam(f"rendered valid, {f.name}", "exact", list(rendered_samples(f, set()))) for f in folders]
+    return [e for e in (*real, *made) if e.samples]
 
 
 def _human(datasets: Path, name: str, splits: tuple[str, ...]) -> list[Sample]:
@@ -79,15 +94,15 @@ def paper(sample: Sample) -> Paper:
 def _condition(sample: Sample, bgr: Picture) -> str:
     """Of a rendered picture the light is known from its seed, of a real one only its brightness."""
     if sample.dataset == "rendered" and sample.path.stem.isdigit():
-        return _rendered_condition(int(sample.path.stem))
+        return _rendered_condition(int(sample.path.stem), sample.path.parent.parent.name)
     return "night" if float(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY).mean()) < NIGHT_BELOW else "day"
 
 
-def _rendered_condition(seed: int) -> str:
-    """The light that the renderer drew for this seed, named by what it does to the picture."""
-    from sim_fixtures.render.random_scene import random_light
+def _rendered_condition(seed: int, view: str) -> str:
+    """The light that the renderer drew for this seed and view, named by what it does to the picture."""
+    from sim_fixtures.render.training import light_of
 
-    light = random_light(seed)
+    light = light_of(seed, view)
     if sum(light.sun) == 0:
         return "night, wet" if light.wet > 0.3 else "night"
     if light.rain > 0:
@@ -123,6 +138,8 @@ def _result(papers: list[Paper], seen: list[Seen], high: float) -> dict[str, Any
         "ap50_by_condition": _by_condition(papers, judged),
         "recall_by_class": _by_class(judged, high),
         "recall_by_height_px": _by_height(judged, high),
+        "part_boxes_at_high": sum(parts(f, p.rows, high) for f, p in zip(founds, papers, strict=True)),
+        "ground": _ground(papers, judged),
         "median_ms": float(np.median([s.whole_ms for s in seen])),
         "median_net_ms": float(np.median([s.net_ms for s in seen])),
     }
@@ -150,12 +167,35 @@ def _by_class(judged: list[Judged], high: float) -> dict[str, dict[str, float]]:
 def _by_height(judged: list[Judged], high: float) -> dict[str, dict[str, float]]:
     heights = np.concatenate([j.rows[:, 4] - j.rows[:, 2] for j in judged])
     found = np.concatenate([j.found_at for j in judged])
-    bands = ((0, 16), (16, 32), (32, 64), (64, 128), (128, 10_000))
 
     def inside(low: int, top: int) -> Any:
         return (heights >= low) & (heights < top)
 
-    return {f"{a}-{b}": _share(found[inside(a, b)], high) for a, b in bands if inside(a, b).any()}
+    return {f"{a}-{b}": _share(found[inside(a, b)], high) for a, b in BANDS_PX if inside(a, b).any()}
+
+
+def _ground(papers: list[Paper], judged: list[Judged]) -> dict[str, dict[str, Any]]:
+    """Percentiles of the errors at the middle of the lower side of vehicles found, by class, light and height."""
+    errors = np.concatenate(
+        [ground_errors(j, (p.bgr.shape[1], p.bgr.shape[0]), FOUND) for p, j in zip(papers, judged, strict=True)]
+    )
+    rows = np.concatenate([j.rows for j in judged])
+    conditions = np.concatenate([[p.condition] * len(j.rows) for p, j in zip(papers, judged, strict=True)])
+    heights = rows[:, 4] - rows[:, 2]
+    groups = {"all": heights >= 0}
+    groups |= {CLASSES[int(c)]: rows[:, 0] == c for c in np.unique(rows[:, 0]) if c >= 0}
+    groups |= {str(name): conditions == name for name in np.unique(conditions)}
+    groups |= {f"{low}-{top} px high": (heights >= low) & (heights < top) for low, top in BANDS_PX}
+    shares = np.stack([*errors.T, errors[:, 0] / heights], 1)
+    return {name: _percentiles(shares[inside]) for name, inside in groups.items() if inside.sum() >= FEWEST}
+
+
+def _percentiles(errors: Floats) -> dict[str, Any]:
+    """Of columns down px, right px, down as a share of the height: p5, p50, p95 of what is not NaN."""
+    told = [column[~np.isnan(column)] for column in errors.T]
+    names = ("down_px", "right_px", "down_share")
+    figures = {n: np.percentile(c, (5, 50, 95)).tolist() for n, c in zip(names, told, strict=True) if len(c)}
+    return {"vehicles": len(told[0]), **figures}
 
 
 def contestants_of(folder: Path, public: Path) -> tuple[dict[str, Contestant], float]:
@@ -181,9 +221,16 @@ def _table(name: str, result: dict[str, Any]) -> str:
         lines.append(
             f"  {who:16} AP50 {r['ap50']:.3f} [{low:.3f} {top:.3f}] AP {r['ap50_95']:.3f}"
             f" R {r['recall_at_high']:.3f} P {r['precision_at_high']:.3f} best {r['best_f1_threshold']:.2f}"
-            f" {r['median_ms']:.1f} ms (net {r['median_net_ms']:.1f}) | {conditions}"
+            f" {r['median_ms']:.1f} ms (net {r['median_net_ms']:.1f}) | {conditions} | {_placing(r)}"
         )
     return "\n".join(lines)
+
+
+def _placing(result: dict[str, Any]) -> str:
+    """How exact the boxes are, and how many are mere parts, in one line."""
+    ground = result["ground"]["all"]
+    down, right = ([f"{v:+.2f}" for v in ground[name]] for name in ("down_px", "right_px"))
+    return f"down {' '.join(down)} right {' '.join(right)} parts {result['part_boxes_at_high']}"
 
 
 def main() -> None:

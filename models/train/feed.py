@@ -31,10 +31,11 @@ LOOK_AGAIN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Pictures `(b, 3, h, w)` uint8 BGR and each one's label rows `(n, 5)` in pixels."""
+    """Pictures `(b, 3, h, w)` uint8 BGR, each one's label rows `(n, 5)` in pixels, whether those are exact `(b)`."""
 
     pictures: Tensor
     labels: list[Tensor]
+    exact: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +134,13 @@ class Feed:
 
     def _make(self, rng: np.random.Generator) -> Batch:
         size = self.sizes_px[int(rng.integers(0, len(self.sizes_px)))]
-        pictures, labels = [], []
+        pictures, labels, exact = [], [], []
         for _ in range(self._batch):
             mosaic = bool(rng.random() < self.mosaic)
-            made = example(self._pool.draw(4 if mosaic else 1, rng), size, rng, mosaic=mosaic)
+            samples = self._pool.draw(4 if mosaic else 1, rng)
+            made = example(samples, size, rng, mosaic=mosaic)
             pictures.append(made.bgr)
             labels.append(torch.from_numpy(made.rows))
+            exact.append(samples[0].dataset == "rendered")
         stacked = np.ascontiguousarray(np.stack(pictures).transpose(0, 3, 1, 2))
-        return Batch(torch.from_numpy(stacked), labels)
+        return Batch(torch.from_numpy(stacked), labels, torch.tensor(exact))

@@ -2,7 +2,8 @@
 
 Assignment is task-aligned (Feng et al., TOOD, 2021): a cell's fitness for an object is score^a * IoU^b, the ten fittest
 cells inside the object answer for it, and their class target is the fitness scaled to the object's best IoU.
-Boxes cost 1 - GIoU (Rezatofighi et al., 2019) plus the distribution focal loss (Li et al., 2020).
+Boxes cost 1 - GIoU (Rezatofighi et al., 2019) plus the distribution focal loss (Li et al., 2020), and what the middle
+of their lower side is off once more: that is where a node takes the vehicle to be when it crosses a line.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from models.train.net import BINS, STRIDES, boxes_from, cell_centres, distances
 
 CELLS_PER_OBJECT = 10
 SCORE_POWER, IOU_POWER = 0.5, 4.0
-BOX_WEIGHT, BINS_WEIGHT = 2.5, 0.5
+BOX_WEIGHT, BINS_WEIGHT, GROUND_WEIGHT = 2.5, 0.5, 4.0
+INEXACT_GROUND = 0.25
+"""People and teachers draw a vehicle's lower side roughly: their boxes count this much where it is asked for."""
+PART_WEIGHT = 3.0
+PART_COVERED, PART_IOU = 0.7, 0.45
+"""A box that lies by this much in an object and overlaps none better than this is a mere part: it costs more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +60,23 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """For one picture: class targets `(n, classes)`, the cells' object `(n)` or -1, and cells left out `(n)`."""
+    """For one picture: class targets `(n, classes)`, the cells' object `(n)` or -1, and what each cell counts `(n)`."""
 
     scores: Tensor
     matched: Tensor
-    left_out: Tensor
+    weight: Tensor
 
 
 def paired_iou(a: Tensor, b: Tensor) -> Tensor:
     """IoU of boxes that broadcast against each other, over the last dimension."""
     both, union = _both_and_union(a, b)
     return both / union
+
+
+def paired_cover(a: Tensor, b: Tensor) -> Tensor:
+    """Share of each box of `a` that lies inside its box of `b`."""
+    both, _ = _both_and_union(a, b)
+    return both / ((a[..., 2:] - a[..., :2]).clamp(min=0).prod(-1) + 1e-6)
 
 
 def paired_giou(a: Tensor, b: Tensor) -> Tensor:
@@ -90,7 +102,7 @@ def assign(logits: Tensor, boxes_px: Tensor, rows: Tensor, cells: Cells) -> Targ
     objects = rows[rows[:, 0] != IGNORED]
     left_out = _inside(cells.centres_px, rows[rows[:, 0] == IGNORED, 1:]).any(0)
     if not len(objects):
-        return Targets(scores, matched, left_out)
+        return Targets(scores, matched, (~left_out).float())
     classes = _classes(objects, logits)
     overlap = paired_iou(boxes_px[None], objects[:, None, 1:])
     near = _candidates(cells, objects[:, 1:])
@@ -107,7 +119,9 @@ def assign(logits: Tensor, boxes_px: Tensor, rows: Tensor, cells: Cells) -> Targ
     value = (best[taken] / peak[owner] * reach[owner]).clamp(0, 1)
     cell = taken.nonzero().squeeze(1)
     scores[cell, classes[owner, cell]] = value
-    return Targets(scores, matched, left_out & ~taken)
+    part = (paired_cover(boxes_px[None], objects[:, None, 1:]).amax(0) > PART_COVERED) & (overlap.amax(0) < PART_IOU)
+    weight = torch.where(part, PART_WEIGHT, 1.0) * ~left_out
+    return Targets(scores, matched, torch.where(taken, 1.0, weight))
 
 
 def _classes(objects: Tensor, logits: Tensor) -> Tensor:
@@ -143,36 +157,44 @@ class Costs:
     kind: Tensor
     box: Tensor
     bins: Tensor
+    ground: Tensor
 
     def total(self) -> Tensor:
         """The weighted sum that is minimised."""
-        return self.kind + BOX_WEIGHT * self.box + BINS_WEIGHT * self.bins
+        return self.kind + BOX_WEIGHT * self.box + BINS_WEIGHT * self.bins + GROUND_WEIGHT * self.ground
 
 
-def costs(maps: tuple[Tensor, ...], labels: list[Tensor], cells: Cells) -> Costs:
-    """Costs of a batch: the heads' maps against each picture's label rows."""
+def costs(maps: tuple[Tensor, ...], labels: list[Tensor], exact: Tensor, cells: Cells) -> Costs:
+    """Costs of a batch: the heads' maps against each picture's label rows, which are `exact` `(b)` or drawn by hand."""
     answers = Answers.of(maps, cells)
     targets = [assign(answers.logits[i], answers.boxes_px[i], rows, cells) for i, rows in enumerate(labels)]
     scores = torch.stack([t.scores for t in targets])
-    left_out = torch.stack([t.left_out for t in targets])
     share = scores.sum().clamp(min=1)
-    kind = _kind_cost(answers.logits, scores, left_out) / share
+    kind = _kind_cost(answers.logits, scores, torch.stack([t.weight for t in targets])) / share
     picture, cell = torch.stack([t.matched for t in targets]).ge(0).nonzero(as_tuple=True)
     if not len(picture):
         nothing = answers.bins.sum() * 0
-        return Costs(kind, nothing, nothing)
+        return Costs(kind, nothing, nothing, nothing)
     objects = [rows[rows[:, 0] != IGNORED, 1:] for rows in labels]
     want = torch.cat([boxes[t.matched[t.matched >= 0]] for boxes, t in zip(objects, targets, strict=True)])
-    weight = scores[picture, cell].sum(-1)
-    box = ((1 - paired_giou(answers.boxes_px[picture, cell], want)) * weight).sum() / share
-    bins = (_bins_cost(answers.bins[picture, cell], want, cells, cell) * weight).sum() / share
-    return Costs(kind, box, bins)
+    found = answers.boxes_px[picture, cell]
+    weight = scores[picture, cell].sum(-1) / share
+    box = ((1 - paired_giou(found, want)) * weight).sum()
+    bins = (_bins_cost(answers.bins[picture, cell], want, cells, cell) * weight).sum()
+    trust = torch.where(exact[picture], 1.0, INEXACT_GROUND)
+    return Costs(kind, box, bins, (_ground_cost(found, want) * weight * trust).sum())
 
 
-def _kind_cost(logits: Tensor, scores: Tensor, left_out: Tensor) -> Tensor:
+def _ground_cost(found: Tensor, want: Tensor) -> Tensor:
+    """How far the middle of each box's lower side is off, down and half as much sideways, in heights of the object."""
+    off = (found - want) / (want[:, 3:] - want[:, 1:2]).clamp(min=8)
+    return off[:, 3].abs() + 0.5 * (off[:, 0] + off[:, 2]).abs() / 2
+
+
+def _kind_cost(logits: Tensor, scores: Tensor, counts: Tensor) -> Tensor:
     """Varifocal loss (Zhang et al., 2021): answers count fully, empty cells by how wrong they are."""
     weight = torch.where(scores > 0, scores, 0.75 * logits.detach().sigmoid() ** 2)
-    weight = weight * ~left_out[..., None]
+    weight = weight * counts[..., None]
     return (functional.binary_cross_entropy_with_logits(logits, scores, reduction="none") * weight).sum()
 
 

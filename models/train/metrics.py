@@ -26,12 +26,14 @@ class Judged:
     """Detections of one picture against its truth at IoU 0.5.
 
     `scores`, `right`: one entry for each detection that counts (those on ignored regions do not).
-    `found_at`: for each true vehicle the score of the detection that found it, 0 if none; `rows` are those vehicles.
+    `found_at`, `found_px`: for each true vehicle the score (0 if none) and the box `(n, 4)` of the detection that found
+    it; `rows` are those vehicles.
     """
 
     scores: Floats
     right: NDArray[np.bool_]
     found_at: Floats
+    found_px: Floats
     rows: Floats
 
 
@@ -48,14 +50,16 @@ def judge(found: Found, rows: Floats, min_iou: float = 0.5) -> Judged:
     overlap = ious(found.boxes_px, objects[:, 1:])
     on_ignored = covered(found.boxes_px, ignored).max(1, initial=0) >= min_iou
     found_at = np.zeros(len(objects), np.float32)
+    found_px = np.zeros((len(objects), 4), np.float32)
     right = np.zeros(len(found.scores), bool)
     for i in found.scores.argsort(kind="stable")[::-1]:
         free = np.where(found_at > 0, -1.0, overlap[i])
         if len(free) and free.max() >= min_iou:
             found_at[int(free.argmax())] = found.scores[i]
+            found_px[int(free.argmax())] = found.boxes_px[i]
             right[i] = True
     counts = right | ~on_ignored
-    return Judged(found.scores[counts], right[counts], found_at, objects)
+    return Judged(found.scores[counts], right[counts], found_at, found_px, objects)
 
 
 def average_precision(judged: list[Judged]) -> float:
@@ -87,6 +91,29 @@ def rates(judged: list[Judged], threshold: float) -> tuple[float, float]:
     right = sum(int(j.right[j.scores >= threshold].sum()) for j in judged)
     said = sum(int((j.scores >= threshold).sum()) for j in judged)
     return float((found >= threshold).mean()) if len(found) else 0.0, right / max(1, said)
+
+
+def ground_errors(judged: Judged, size_px: tuple[int, int], threshold: float) -> Floats:
+    """How far off the lower side of each vehicle's box is, down, and its middle, to the right: `(n, 2)` in pixels.
+
+    Pixels are those of a picture 360 high. NaN where nothing of at least `threshold` found the vehicle; also down where
+    the picture's lower edge cuts it, and to the right where a side edge does.
+    """
+    true, found = judged.rows[:, 1:], judged.found_px
+    right = (found[:, 0] + found[:, 2] - true[:, 0] - true[:, 2]) / 2
+    errors = np.stack([found[:, 3] - true[:, 3], right], 1) * 360 / size_px[1]
+    errors[judged.found_at < max(threshold, 1e-6)] = np.nan
+    errors[true[:, 3] > size_px[1] - 3, 0] = np.nan
+    errors[(true[:, 0] < 3) | (true[:, 2] > size_px[0] - 3), 1] = np.nan
+    return np.asarray(errors, np.float32)
+
+
+def parts(found: Found, rows: Floats, threshold: float) -> int:
+    """Detections of at least `threshold` that are a part of a vehicle: mostly inside one, overlapping none by half."""
+    said = found.boxes_px[found.scores >= threshold]
+    objects = vehicles_of(rows)[:, 1:]
+    inside, overlap = covered(said, objects).max(1, initial=0), ious(said, objects).max(1, initial=0)
+    return int(((inside > 0.7) & (overlap < 0.5)).sum())
 
 
 def best_threshold(judged: list[Judged]) -> float:

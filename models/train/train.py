@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 SEED = 20240607
 BATCH = 8
 WORKERS = 2
-MOSAICS = 0.3
+MOSAICS = 0.2
 PEAK_RATE, FLOOR_SHARE = 1.7e-3, 0.01
+FURTHER_SHARE = 0.6
+"""Of the peak rate, where training begins with trained weights."""
 WARM_UP_STEPS = 300
 WEIGHT_DECAY = 0.03
-EMA_DECAY = 0.9995
+EMA_DECAY = 0.999
 LARGE_FROM = 0.8
 CALM_FROM = 0.88
 """From this share of the budget on there are no mosaics: the last weights are fitted to pictures as they come."""
@@ -45,13 +47,14 @@ class State:
     optimiser: torch.optim.Optimizer
     step: int = 0
     spent_s: float = 0.0
+    trained: bool = False
 
     def save(self, path: Path) -> None:
         """Write whole or not at all."""
         parts: dict[str, Any] = {"net": self.net, "average": self.average, "optimiser": self.optimiser}
         content = {name: part.state_dict() for name, part in parts.items()}
         partial = path.with_suffix(".part")
-        torch.save({**content, "step": self.step, "spent_s": self.spent_s}, partial)
+        torch.save({**content, "step": self.step, "spent_s": self.spent_s, "trained": self.trained}, partial)
         partial.replace(path)
 
     def load(self, path: Path) -> None:
@@ -61,6 +64,14 @@ class State:
         self.average.load_state_dict(content["average"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.step, self.spent_s = content["step"], content["spent_s"]
+        self.trained = content.get("trained", False)
+
+    def begin_with(self, path: Path) -> None:
+        """Take the averaged weights of another training's checkpoint, nothing else."""
+        weights = torch.load(path, weights_only=True)["average"]
+        self.net.load_state_dict(weights)
+        self.average.load_state_dict(weights)
+        self.trained = True
 
 
 def fresh_state() -> State:
@@ -73,7 +84,7 @@ def fresh_state() -> State:
 
 
 def rate(progress: float, step: int) -> float:
-    """Learning rate at a share of the budget: a short warm-up, then half a cosine down to a floor."""
+    """Learning rate of a fresh net at a share of the budget: a short warm-up, then half a cosine down to a floor."""
     cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
     return PEAK_RATE * min(1.0, (step + 1) / WARM_UP_STEPS) * (FLOOR_SHARE + (1 - FLOOR_SHARE) * cosine)
 
@@ -135,13 +146,14 @@ class Crew:
         try:
             while (progress := self._clock.progress()) < 1:
                 self._feed.mosaic = MOSAICS if progress < CALM_FROM else 0.0
-                self._feed.sizes_px = EARLY_PX if progress < LARGE_FROM else LATE_PX
+                small = progress < LARGE_FROM and not self._state.trained
+                self._feed.sizes_px = EARLY_PX if small else LATE_PX
                 with self._lock:
                     mine.load_state_dict(self._state.net.state_dict())
                 found = gradients(mine, self._feed.take())
                 with self._lock:
                     apply(self._state, mine, progress)
-                self.costs.put(torch.stack([found.kind, found.box, found.bins]).detach())
+                self.costs.put(torch.stack([found.kind, found.box, found.bins, found.ground]).detach())
         finally:
             self.costs.put(None)
 
@@ -151,7 +163,7 @@ def gradients(net: nn.Module, batch: Batch) -> Costs:
     pictures = batch.pictures.float().contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         maps = net(pictures)
-    found = costs(maps, batch.labels, Cells.of(*pictures.shape[2:]))
+    found = costs(maps, batch.labels, batch.exact, Cells.of(*pictures.shape[2:]))
     net.zero_grad()
     found.total().backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(net.parameters(), 10.0)
@@ -162,7 +174,7 @@ def gradients(net: nn.Module, batch: Batch) -> Costs:
 def apply(state: State, worker: nn.Module, progress: float) -> None:
     """One optimiser step with a worker's gradients; its batch norm statistics are taken over."""
     for group in state.optimiser.param_groups:
-        group["lr"] = rate(progress, state.step)
+        group["lr"] = rate(progress, state.step) * (FURTHER_SHARE if state.trained else 1.0)
     for ours, theirs in zip(state.net.parameters(), worker.parameters(), strict=True):
         ours.grad = theirs.grad
     for kept, new in zip(state.net.buffers(), worker.buffers(), strict=True):
@@ -172,8 +184,8 @@ def apply(state: State, worker: nn.Module, progress: float) -> None:
     state.step += 1
 
 
-def train(sources: Sources, work: Path, end_s: float, *, resume: bool) -> Path:
-    """Train until the monotonic instant `end_s`; returns the last checkpoint."""
+def train(sources: Sources, work: Path, end_s: float, *, resume: bool, start: Path | None = None) -> Path:
+    """Train until the monotonic instant `end_s`, from `start`'s weights if given; returns the last checkpoint."""
     cv2.setNumThreads(0)
     torch.manual_seed(SEED)
     work.mkdir(parents=True, exist_ok=True)
@@ -181,6 +193,8 @@ def train(sources: Sources, work: Path, end_s: float, *, resume: bool) -> Path:
     state = fresh_state()
     if resume and checkpoint.exists():
         state.load(checkpoint)
+    elif start is not None:
+        state.begin_with(start)
     pool = Pool(sources)
     feed = Feed(pool, BATCH, SEED + state.step)
     crew = Crew(state, feed, Clock(end_s, state.spent_s, time.monotonic()), WORKERS)
@@ -200,9 +214,10 @@ def _watch(crew: Crew, state: State, pool: Pool, checkpoint: Path) -> None:
         recent.append(found)
         now_s = time.monotonic()
         if len(recent) == LOG_EVERY:
-            kind, box, bins = torch.stack(recent).mean(0).tolist()
+            means = zip(("kind", "box", "bins", "ground"), torch.stack(recent).mean(0).tolist(), strict=True)
+            parts = " ".join(f"{name} {mean:.4f}" for name, mean in means)
             speed = LOG_EVERY * BATCH / (now_s - logged_s)
-            print(f"step {state.step} kind {kind:.3f} box {box:.3f} bins {bins:.3f} {speed:.0f} pictures/s", flush=True)
+            print(f"step {state.step} {parts} {speed:.0f} pictures/s", flush=True)
             logged_s = now_s
             recent.clear()
             pool.look_again()

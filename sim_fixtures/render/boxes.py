@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 # How much of its convex outline a road user's silhouette fills.
 FILL = {"car": 0.95, "van": 0.96, "truck": 0.93, "bus": 0.97, "motorcycle": 0.78, "bicycle": 0.62, "person": 0.72}
+NEAREST_M = 0.6
 
 
 @dataclass(frozen=True, slots=True)
 class PictureBox:
-    """One road user in one picture: its box clipped at the edge; the shares of it that are inside and unhidden."""
+    """One road user in one picture: its box clipped at the edge; the shares of it that are inside and unhidden.
+
+    Of a road user partly behind the camera, which has a box of its seen pixels only, `inside` is a share of corners.
+    """
 
     ident: str
     label: str
@@ -34,10 +38,16 @@ class PictureBox:
 
 def projected(actor: Actor, camera: Camera) -> Array | None:
     """Picture places (n, 2) of all its mesh corners; None when any lies behind the camera."""
+    places, ahead = _corners(actor, camera)
+    return places if ahead.all() else None
+
+
+def _corners(actor: Actor, camera: Camera) -> tuple[Array, NDArray[np.bool_]]:
+    """Picture places (n, 2) of its mesh corners, and which of them lie far enough ahead of the camera to be true."""
     local = model_points(actor.kind)
     matrix = actor.matrix()
     places, depth = camera.project(local @ matrix[:3, :3].T + matrix[:3, 3])
-    return places if float(depth.min()) > 0.6 else None
+    return places, np.asarray(depth > NEAREST_M)
 
 
 def whole_box(places: Array, camera: Camera) -> tuple[float, float, float, float] | None:
@@ -69,11 +79,16 @@ def outline_areas(places: Array, camera: Camera) -> tuple[float, float]:
 
 
 def boxes(actors: list[Actor], camera: Camera, mask: Picture | None = None) -> list[PictureBox]:
-    """Boxes of all actors that touch the picture. With a mask the box is that of the pixels seen."""
+    """Boxes of all actors that touch the picture. With a mask the box is that of the pixels seen.
+
+    An actor partly behind the camera is told of with a mask alone.
+    """
     out = []
     for index, actor in enumerate(actors):
-        places = projected(actor, camera)
-        if places is None:
+        places, ahead = _corners(actor, camera)
+        if not ahead.all():
+            part = None if mask is None else _cut_box(actor, places[ahead], mask == index + 1)
+            out += [] if part is None else [part]
             continue
         box = whole_box(places, camera)
         if box is None:
@@ -81,16 +96,32 @@ def boxes(actors: list[Actor], camera: Camera, mask: Picture | None = None) -> l
         whole, inside = outline_areas(places, camera)
         label, visible = model(actor.kind).label, 1.0
         if mask is not None:
-            rows, cols = np.nonzero(mask[int(box[1]) : int(box[3]) + 1, int(box[0]) : int(box[2]) + 1] == index + 1)
-            if not len(rows):
-                continue
-            visible = min(1.0, len(rows) / max(inside * FILL[label], 1.0))
             x0, y0 = int(box[0]), int(box[1])
-            box = (
-                float(x0 + cols.min()),
-                float(y0 + rows.min()),
-                float(x0 + cols.max() + 1),
-                float(y0 + rows.max() + 1),
-            )
+            shown = mask[y0 : int(box[3]) + 1, x0 : int(box[2]) + 1] == index + 1
+            seen = _seen_box(shown, (x0, y0))
+            if seen is None:
+                continue
+            visible = min(1.0, np.count_nonzero(shown) / max(inside * FILL[label], 1.0))
+            box = seen
         out.append(PictureBox(actor.ident, label, box, inside / max(whole, 1e-6), visible))
     return out
+
+
+def _seen_box(shown: NDArray[np.bool_], at_px: tuple[int, int]) -> tuple[float, float, float, float] | None:
+    """The box about the pixels shown of a part of the picture whose upper left corner is given; None without any."""
+    rows, cols = np.nonzero(shown)
+    if not len(rows):
+        return None
+    x, y = at_px
+    return float(x + cols.min()), float(y + rows.min()), float(x + cols.max() + 1), float(y + rows.max() + 1)
+
+
+def _cut_box(actor: Actor, places: Array, shown: NDArray[np.bool_]) -> PictureBox | None:
+    """What is seen of an actor partly behind the camera, whose corners ahead of it lie at `places`."""
+    box = _seen_box(shown, (0, 0))
+    if box is None or not len(places):
+        return None
+    height, width = shown.shape
+    inside = ((places >= 0) & (places < (width, height))).all(axis=1).mean()
+    filled = np.count_nonzero(shown) / max((box[2] - box[0]) * (box[3] - box[1]), 1.0)
+    return PictureBox(actor.ident, model(actor.kind).label, box, float(inside), min(1.0, float(filled)))

@@ -66,6 +66,18 @@ def wild_camera(layout: Layout, seed: int) -> Camera:
     return Camera((corner_x, y, u(3.2, 9.0)), target, u(17, 48), roll_rad=u(-0.05, 0.05))
 
 
+def node_camera(layout: Layout, seed: int) -> Camera:
+    """A camera as at a node, at times so near that vehicles pass right below it; for training."""
+    rng = np.random.default_rng([seed, 15])
+    u = rng.uniform
+    base = random_camera(layout, seed, "rear" if rng.random() < 0.6 else "front")
+    x, y, height = base.eye_m
+    nearer = u(0.35, 0.75) if rng.random() < 0.25 else 1.0
+    eye = (x, y * nearer if y < 0 else layout.box_far_m * (nearer - 1) + y, height)
+    target = (base.target_m[0] + u(-1.5, 1.5), base.target_m[1] + u(-3, 3), 0.0)
+    return Camera(eye, target, base.focal_mm * nearer * u(0.85, 1.2), roll_rad=u(-0.03, 0.03))
+
+
 def random_light(seed: int, condition: str | None = None) -> Light:
     """A light; without a condition one is drawn."""
     rng = np.random.default_rng([seed, 14])

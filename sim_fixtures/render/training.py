@@ -1,6 +1,7 @@
 """Training frames: independent looks at random junctions, with YOLO labels.
 
 python -m sim_fixtures.render.training OUT --count 3000 --seed 1
+python -m sim_fixtures.render.training OUT --count 2500 --seed 51 --view node
 """
 
 from __future__ import annotations
@@ -18,16 +19,51 @@ from .boxes import boxes
 from .gl import Renderer
 from .pose import Actor, FrameLook
 from .post import Sensor, damage
-from .random_scene import random_layout, random_light, wild_camera
+from .random_scene import node_camera, random_layout, random_light, wild_camera
 from .vehicles import CLASSES, model
 from .world import Layout, build
 
 if TYPE_CHECKING:
+    from .camera import Camera
     from .light import Light
 
 LOOKS_A_WORLD = 4
 LEAST_VISIBLE = 0.3
 LEAST_PX = 8.0
+UNSURE = len(CLASSES)
+"""Label of a place where too little of a road user shows to say that there is one, or that there is none."""
+NODE_LIGHTS = {
+    "day": 0.28,
+    "overcast": 0.10,
+    "low_sun": 0.20,
+    "night": 0.14,
+    "night_wet": 0.10,
+    "rain": 0.10,
+    "fog": 0.04,
+    "dusk": 0.04,
+}
+
+
+def queues(layout: Layout, rng: np.random.Generator) -> list[Actor]:
+    """What a node looks at: queues at the stop line or starting from it, slow and passing vehicles, many large ones."""
+    heavy, two_wheels = float(rng.choice([0.1, 0.35, 0.6])), float(rng.choice([0.03, 0.2]))
+    out: list[Actor] = []
+    for lane in range(layout.lanes_in):
+        at, tight = float(rng.uniform(-4, 16)), rng.random() < 0.6
+        while at > -60:
+            kind = vehicle_kind(rng, two_wheels, heavy)
+            weave = float(rng.normal(0, 0.25)) if model(kind).width_m > 1 else float(rng.uniform(-1.1, 1.1))
+            place = (layout.lane_x(lane) + weave, at, math.pi / 2 + float(rng.normal(0, 0.03)))
+            out.append(_actor(f"v{len(out)}", kind, *place, rng))
+            gap = rng.uniform(0.7, 3.5) if tight else 1.5 + rng.exponential(9)
+            at -= model(kind).length_m + gap
+    for lane in range(layout.lanes_out):
+        _fill(out, rng, 0.5, two_wheels, layout.out_x(lane), 70, -70, -math.pi / 2, queue_at=layout.box_far_m + 6.5)
+    if rng.random() < 0.3:
+        for lane in range(layout.cross_lanes):
+            _fill_cross(out, rng, 0.4, two_wheels, layout, lane)
+    _on_foot(out, rng, layout, int(rng.poisson(2)))
+    return out
 
 
 def scatter(layout: Layout, rng: np.random.Generator) -> list[Actor]:
@@ -135,19 +171,16 @@ def _parked(out: list[Actor], rng: np.random.Generator, layout: Layout) -> None:
 
 
 def yolo_lines(actors: list[Actor], renderer: Renderer) -> list[str]:
-    """Label lines `class cx cy w h` of everything seen well enough."""
+    """Label lines `class cx cy w h` of everybody seen; UNSURE where too little of one shows."""
     w, h = renderer.size
     lines = []
     for item in boxes(actors, renderer.camera, renderer.mask(actors)):
         x1, y1, x2, y2 = item.box_px
-        if (
-            item.visible < LEAST_VISIBLE
-            or item.inside < 0.15
-            or min(x2 - x1, y2 - y1) < LEAST_PX * (0.6 if item.label == "person" else 1.0)
-        ):
-            continue
+        least_px = LEAST_PX * (0.6 if item.label == "person" else 1.0)
+        sure = item.visible >= LEAST_VISIBLE and item.inside >= 0.15 and min(x2 - x1, y2 - y1) >= least_px
         values = ((x1 + x2) / 2 / w, (y1 + y2) / 2 / h, (x2 - x1) / w, (y2 - y1) / h)
-        lines.append(" ".join([str(CLASSES.index(item.label)), *(f"{v:.5f}" for v in values)]))
+        label = CLASSES.index(item.label) if sure else UNSURE
+        lines.append(" ".join([str(label), *(f"{v:.5f}" for v in values)]))
     return lines
 
 
@@ -157,11 +190,12 @@ def random_look(rng: np.random.Generator) -> FrameLook:
     return FrameLook({"approach": state, "cross": "r" if state == "g" else "g"})
 
 
-def write_frame(renderer: Renderer, layout: Layout, light: Light, seed: int, out: Path) -> None:
-    """One labelled picture, `images/<seed>.jpg` and `labels/<seed>.txt`."""
+def write_frame(renderer: Renderer, layout: Layout, seed: int, out: Path, view: str) -> None:
+    """One labelled picture, `images/<seed>.jpg` and `labels/<seed>.txt`, as seen from a `view`: "wild" or "node"."""
     rng = np.random.default_rng([seed, 31])
-    renderer.set_view(wild_camera(layout, seed), light)
-    actors = scatter(layout, rng)[:250]
+    camera, light, actors = (_wild if view == "wild" else _node)(layout, seed, rng)
+    renderer.set_view(camera, light)
+    actors = actors[:250]
     picture = Sensor(light, seed, (renderer.size[1], renderer.size[0])).expose(renderer.frame(actors, random_look(rng)))
     picture = damage(picture, rng)
     name = f"{seed:08d}"
@@ -171,12 +205,29 @@ def write_frame(renderer: Renderer, layout: Layout, light: Light, seed: int, out
     cv2.imwrite(str(out / "images" / f"{name}.jpg"), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
+def _wild(layout: Layout, seed: int, rng: np.random.Generator) -> tuple[Camera, Light, list[Actor]]:
+    return wild_camera(layout, seed), light_of(seed, "wild"), scatter(layout, rng)
+
+
+def _node(layout: Layout, seed: int, rng: np.random.Generator) -> tuple[Camera, Light, list[Actor]]:
+    return node_camera(layout, seed), light_of(seed, "node"), queues(layout, rng)
+
+
+def light_of(seed: int, view: str) -> Light:
+    """The light of a training picture; a node's view has more hard shadows, night and rain."""
+    if view == "wild":
+        return random_light(seed)
+    rng = np.random.default_rng([seed, 32])
+    return random_light(seed, str(rng.choice(list(NODE_LIGHTS), p=list(NODE_LIGHTS.values()))))
+
+
 def main() -> None:
     """Write frames of successive seeds; those already there are left alone, so that a run may be taken up again."""
     parser = argparse.ArgumentParser(description="Write training frames with YOLO labels.")
     parser.add_argument("out", type=Path)
     parser.add_argument("--count", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--view", choices=("wild", "node"), default="wild", help="any camera, or one as a node has it")
     arguments = parser.parse_args()
     for name in ("images", "labels"):
         (arguments.out / name).mkdir(parents=True, exist_ok=True)
@@ -188,7 +239,7 @@ def main() -> None:
         layout = random_layout(seed // LOOKS_A_WORLD)
         if renderer.world_seed != layout.seed:
             renderer.set_world(build(layout))
-        write_frame(renderer, layout, random_light(seed), seed, arguments.out)
+        write_frame(renderer, layout, seed, arguments.out, arguments.view)
         if index % 100 == 0:
             print(index, flush=True)
 

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("cv2", reason="OpenCV is installed with the extra 'train' only")
 
-from models.train.augment import example
+from models.train.augment import PAD, example, recorded, warped
 from models.train.classes import BUS, CAR, IGNORED, MOTORCYCLE, PERSON, SOME_VEHICLE
 from models.train.data import Sample, completed, read_labels, without_copies
 
@@ -86,3 +86,22 @@ def test_boxes_stay_on_their_vehicles_through_augmentation(mosaic: bool, seed: i
         if kind == CAR and x2 - x1 > 12 and y2 - y1 > 12:
             outside = np.median(made.bgr.reshape(-1, 3), 0)
             assert np.abs(np.median(inside.reshape(-1, 3), 0) - outside).max() > 8
+
+
+@pytest.mark.parametrize(
+    "move", [(0.8, 0.8, 0.0, 0.0), (-0.8, 0.8, 256.0, 0.0), (0.3, 0.3, 90.0, 20.5), (-1.7, 1.7, 430.25, -60.0)]
+)
+def test_a_scaled_or_mirrored_picture_lies_exactly_under_its_labels(move: tuple[float, float, float, float]) -> None:
+    bgr = np.full((180, 320, 3), PAD, np.uint8)
+    bgr[60:120, 110:190] = 255
+    light = warped(bgr, move, (256, 160))[..., 0].astype(float) - PAD
+    sx, sy, left, top = move
+    assert light.sum(0) @ (np.arange(256) + 0.5) / light.sum() == pytest.approx(150 * sx + left, abs=0.06)
+    assert light.sum(1) @ (np.arange(160) + 0.5) / light.sum() == pytest.approx(90 * sy + top, abs=0.06)
+
+
+def test_a_recorded_picture_keeps_its_place_and_loses_detail() -> None:
+    bgr = picture(3)
+    rng = np.random.default_rng(0)
+    fine, coarse = (np.abs(recorded(bgr, crf, rng).astype(int) - bgr).mean() for crf in (18, 42))
+    assert fine < 6 < coarse

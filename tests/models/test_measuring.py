@@ -9,14 +9,15 @@ pytest.importorskip("cv2", reason="OpenCV is installed with the extra 'train' on
 
 from models.train.card import filled
 from models.train.contestants import free_size, letterbox
-from models.train.metrics import average_precision, best_threshold, coco, interval, judge
+from models.train.metrics import average_precision, best_threshold, coco, ground_errors, interval, judge, parts
 from models.train.teacher import Found
 
 if TYPE_CHECKING:
     from models.train.boxes import Floats
 
 CARD = (
-    "a\n<!-- comparison -->\nold\n<!-- end -->\n<!-- conditions -->\n<!-- end -->\n<!-- recalls -->\n<!-- end -->\nz\n"
+    "a\n<!-- comparison -->\nold\n<!-- end -->\n<!-- conditions -->\n<!-- end -->\n<!-- recalls -->\n<!-- end -->\n"
+    "<!-- ground -->\n<!-- end -->\nz\n"
 )
 
 
@@ -31,6 +32,9 @@ def measured() -> dict[str, object]:
         "ap50_by_condition": {"night": {"pictures": 2, "ap50": 0.4, "interval": [0.3, 0.5]}},
         "recall_by_class": {"bus": share},
         "recall_by_height_px": {"16-32": share},
+        "ground": {
+            "bus": {"vehicles": 3, "down_px": [-1.0, 0.5, 2.0], "right_px": [0, 0, 0.1], "down_share": [-0.1, 0, 0.2]}
+        },
         "median_ms": 7.5,
         "median_net_ms": 6.5,
     }
@@ -42,6 +46,7 @@ def test_the_card_gets_its_figures_and_keeps_its_text() -> None:
     assert "old" not in once
     assert "0.900 (0.850 to 0.950)" in once
     assert "| set | bus | 3 | 0.500 |" in once
+    assert "| set: bus | 3 | -1.0, +0.5, +2.0 | -10, +0, +20 | +0.0, +0.0, +0.1 |" in once
     assert once.startswith("a\n")
     assert once.endswith("z\n")
     assert filled(once, measured()) == once
@@ -83,3 +88,23 @@ def test_our_average_precision_is_that_of_coco() -> None:
     low, high = interval(judged)
     assert low < theirs < high
     assert 0.1 <= best_threshold(judged) < 0.9
+
+
+def test_a_box_that_reaches_too_far_down_is_told_in_pixels_of_a_picture_360_high() -> None:
+    rows = np.array([[0, 100, 100, 200, 200], [0, 300, 650, 400, 720], [0, 600, 100, 700, 200]], np.float32)
+    said = rows[:2, 1:] + np.array([[2, 0, 6, 8], [0, 0, 0, -4]], np.float32)
+    found = Found(said, np.array([0.9, 0.8], np.float32), np.zeros(2, np.float32))
+    errors = ground_errors(judge(found, rows), (1280, 720), 0.3)
+    assert errors[0].tolist() == pytest.approx([4.0, 2.0])
+    assert np.isnan(errors[1, 0])  # the picture's edge cuts it
+    assert errors[1, 1] == 0
+    assert np.isnan(errors[2]).all()  # not found
+    assert np.isnan(ground_errors(judge(found, rows), (1280, 720), 0.95)).all()
+
+
+def test_a_box_on_a_part_of_a_vehicle_is_counted() -> None:
+    rows = np.array([[3, 100, 100, 200, 300]], np.float32)
+    boxes = np.array([[100, 100, 200, 300], [105, 100, 195, 160], [400, 100, 480, 160]], np.float32)
+    found = Found(boxes, np.array([0.9, 0.7, 0.8], np.float32), np.zeros(3, np.float32))
+    assert parts(found, rows, 0.5) == 1
+    assert parts(found, rows, 0.75) == 0

@@ -7,7 +7,16 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is installed with the extra 'train' only")
 
 from models.train.classes import BUS, CAR, IGNORED, SOME_VEHICLE  # noqa: E402
-from models.train.loss import Answers, Cells, assign, costs, paired_giou, paired_iou  # noqa: E402
+from models.train.loss import (  # noqa: E402
+    INEXACT_GROUND,
+    PART_WEIGHT,
+    Answers,
+    Cells,
+    assign,
+    costs,
+    paired_giou,
+    paired_iou,
+)
 from models.train.net import BINS, Detector, boxes_from, cell_centres, distances  # noqa: E402
 from models.train.train import FLOOR_SHARE, PEAK_RATE, WARM_UP_STEPS, average_in, fresh_state, rate  # noqa: E402
 
@@ -79,7 +88,7 @@ def test_an_ignored_place_is_left_out_and_has_no_object() -> None:
     found = assign(logits, boxes, torch.tensor([[IGNORED, 30.0, 30, 70, 70]]), cells)
     assert (found.matched == -1).all()
     inside = ((cells.centres_px > 30) & (cells.centres_px < 70)).all(1)
-    assert torch.equal(found.left_out, inside)
+    assert torch.equal(found.weight == 0, inside)
 
 
 def test_an_object_smaller_than_a_cell_is_not_lost() -> None:
@@ -89,10 +98,33 @@ def test_an_object_smaller_than_a_cell_is_not_lost() -> None:
     assert (found.matched >= 0).any()
 
 
+def test_a_box_on_a_part_of_a_vehicle_costs_more_than_one_beside_it() -> None:
+    cells = Cells.of(96, 160)
+    logits, _ = blank(cells)
+    boxes = torch.tensor([0.0, 0, 10, 10]).repeat(len(logits), 1)
+    boxes[:10] = torch.tensor([30.0, 30, 90, 90])
+    boxes[10:20] = torch.tensor([40.0, 32, 60, 50])
+    found = assign(logits, boxes, torch.tensor([[BUS, 30.0, 30, 90, 90]]), cells)
+    free = found.matched < 0
+    assert (found.weight[10:20][free[10:20]] == PART_WEIGHT).all()
+    assert (found.weight[:10] == 1).all()
+    assert (found.weight[20:][free[20:]] == 1).all()
+
+
+def test_a_lower_side_that_is_off_costs_more_where_the_labels_are_exact() -> None:
+    torch.manual_seed(0)
+    net, cells = Detector(), Cells.of(64, 96)
+    maps = net(torch.full((1, 3, 64, 96), 90.0))
+    rows = [torch.tensor([[CAR, 32.0, 16, 80, 48]])]
+    exact, rough = (costs(maps, rows, torch.tensor([kind]), cells) for kind in (True, False))
+    assert exact.ground.item() == pytest.approx(rough.ground.item() / INEXACT_GROUND)
+    assert exact.box.item() == rough.box.item()
+
+
 def test_no_objects_give_a_cost_and_a_gradient() -> None:
     torch.manual_seed(0)
     net = Detector()
-    found = costs(net(torch.zeros(2, 3, 64, 96)), [torch.zeros(0, 5)] * 2, Cells.of(64, 96))
+    found = costs(net(torch.zeros(2, 3, 64, 96)), [torch.zeros(0, 5)] * 2, torch.ones(2).bool(), Cells.of(64, 96))
     found.total().backward()
     assert found.box.item() == 0
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in net.parameters())
@@ -107,7 +139,7 @@ def test_training_on_one_picture_finds_its_object() -> None:
     rows = torch.tensor([[CAR, 32.0, 16, 80, 48]])
     cells = Cells.of(64, 96)
     for _ in range(60):
-        found = costs(net(picture), [rows, rows], cells)
+        found = costs(net(picture), [rows, rows], torch.ones(2).bool(), cells)
         optimiser.zero_grad()
         found.total().backward()
         optimiser.step()

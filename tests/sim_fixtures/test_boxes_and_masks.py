@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 pytest.importorskip("moderngl", reason="rendering needs moderngl (extra 'sim')")
@@ -10,8 +12,12 @@ pytest.importorskip("cv2", reason="rendering needs OpenCV (extra 'sim')")
 import numpy as np
 
 from sim_fixtures.render.boxes import boxes
+from sim_fixtures.render.camera import Camera
 from sim_fixtures.render.cases import CASES
 from sim_fixtures.render.gl import Renderer
+from sim_fixtures.render.light import light_for
+from sim_fixtures.render.pose import Actor
+from sim_fixtures.render.random_scene import random_layout
 from sim_fixtures.render.world import build
 
 
@@ -64,3 +70,19 @@ def test_the_same_frame_is_drawn_again_the_same(renderer: Renderer) -> None:
         renderer.set_view(scene.camera, scene.light)
         pictures.append(renderer.frame(scene.actors(10.0), scene.look(10.0)).copy())
     assert np.array_equal(*pictures)
+
+
+def test_a_lorry_partly_behind_the_camera_has_the_box_of_what_is_seen(renderer: Renderer) -> None:
+    layout = random_layout(3)
+    lane_x = layout.lane_x(0)
+    camera = Camera((lane_x + 4.0, -20.0, 6.0), (lane_x + 1.0, 4.0, 0.0), 24.0)
+    lorry = Actor("lorry", "long_lorry", lane_x, -11.0, math.pi / 2)
+    renderer.set_world(build(layout))
+    renderer.set_view(camera, light_for("day", 1))
+    mask = renderer.mask([lorry])
+    assert boxes([lorry], camera) == []  # its rear has no place in the picture
+    (seen,) = boxes([lorry], camera, mask)
+    rows, columns = np.nonzero(mask == 1)
+    assert seen.box_px == (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    assert seen.box_px[3] == 360
+    assert 0 < seen.inside < 1
