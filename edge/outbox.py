@@ -6,6 +6,9 @@ Threads may share an ``Outbox``; processes may each open the same file.
 A violation whose evidence is still being made is an open case: ``open_case`` writes down what must not be lost and
 keeps room, ``complete_case`` puts its event and all its evidence into the queue in its place. What was open when the
 node died is in ``open_cases``.
+
+The same file holds the ledger: each numbered event gets its place there, its number less one, in the transaction that
+queues it, and keeps it when it has been delivered.
 """
 
 from __future__ import annotations
@@ -19,12 +22,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self
 
-from edge.errors import OutboxError
+from edge.errors import LedgerError, OutboxError
+from edge.ledger import store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
+
+    from edge.ledger.merkle import Edge
 
 MAX_MESSAGES: Final = 100_000
 MAX_BYTES: Final = 2_000_000_000
@@ -56,11 +62,12 @@ CREATE TABLE tally (
 ) STRICT;
 INSERT INTO tally VALUES (1, 0, 0, 0, 0);
 """
-# Version 2. The zeros in ``room`` hold the disk's blocks that completing the case will need.
+# Version 2, with the tables of the ledger. The zeros in ``room`` hold the disk blocks that completing the case needs.
 _CASES = """
 CREATE TABLE open_case (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     id TEXT NOT NULL UNIQUE CHECK (length(id) BETWEEN 1 AND 200),
+    sequence INTEGER NOT NULL,
     payload BLOB NOT NULL,
     messages INTEGER NOT NULL,
     room BLOB NOT NULL
@@ -178,10 +185,11 @@ class Outbox:
         Number and message become durable together: where ``make`` or the disk fails, the number is not used up.
         """
         with self._transaction() as connection:
-            connection.execute("UPDATE tally SET sequence = sequence + 1")
-            message = make(int(connection.execute("SELECT sequence FROM tally").fetchone()[0]))
+            sequence = _next_sequence(connection)
+            message = make(sequence)
             self._check_room(connection, 1, len(message.payload))
             self._insert(connection, message)
+            self._log(connection, sequence, [message])
         return message
 
     def open_case(self, make: Callable[[int], Case]) -> Case:
@@ -190,9 +198,9 @@ class Outbox:
         OutboxError where that room is not there: then nothing is written and the number is not used up.
         """
         with self._transaction() as connection:
-            connection.execute("UPDATE tally SET sequence = sequence + 1")
-            case = make(int(connection.execute("SELECT sequence FROM tally").fetchone()[0]))
-            self._insert_case(connection, case)
+            sequence = _next_sequence(connection)
+            case = make(sequence)
+            self._insert_case(connection, case, sequence)
         self._fold()
         return case
 
@@ -209,14 +217,15 @@ class Outbox:
         room that is left; what fits into the case's own room is always taken, whatever else waits.
         """
         with self._transaction() as connection:
-            room = _close_case(connection, case_id)
-            if room is None:
+            kept = _close_case(connection, case_id)
+            if kept is None:
                 raise OutboxError(f"{self._path} holds no open case {case_id!r}: complete each case once")
             size = sum(len(message.payload) for message in messages)
-            if len(messages) > room[0] or size > room[1]:
+            if len(messages) > kept.messages or size > kept.bytes:
                 self._check_room(connection, len(messages), size)
             for message in messages:
                 self._insert(connection, message)
+            self._log(connection, kept.sequence, messages)
 
     def pending(self, limit: int, *, after: int = 0, max_bytes: int | None = None) -> list[Row]:
         """The oldest messages that wait to be sent, at most ``limit``, from beyond the row number ``after``.
@@ -275,6 +284,16 @@ class Outbox:
             open_cases = connection.execute("SELECT count(*) FROM open_case").fetchone()[0]
         return Counts(states.get("pending", 0), states.get("refused", 0), delivered, waiting_bytes, open_cases)
 
+    def ledger(self) -> Edge:
+        """The ledger as it stands: over every event numbered so far, up to the oldest case that is still open."""
+        with self._locked() as connection:
+            return store.edge(connection)
+
+    def leaves(self) -> tuple[bytes, ...]:
+        """The leaf hashes of the ledger, in its order."""
+        with self._locked() as connection:
+            return store.leaves(connection)
+
     def close(self) -> None:
         """Close the file; harmless when done twice."""
         with self._lock:
@@ -299,10 +318,20 @@ class Outbox:
             ) from None
         connection.execute("UPDATE tally SET messages = messages + 1, bytes = bytes + ?", (len(message.payload),))
 
-    def _insert_case(self, connection: sqlite3.Connection, case: Case) -> None:
+    def _log(self, connection: sqlite3.Connection, sequence: int, messages: Sequence[Message]) -> None:
+        """Give the event among the messages of one number its place in the ledger."""
+        events = [message.payload for message in messages if message.kind is Kind.EVENT]
+        if len(events) != 1:
+            raise OutboxError(f"A case is completed with one event and its evidence, not with {len(events)} events")
+        try:
+            store.log(connection, sequence - 1, events[0])
+        except LedgerError as error:
+            raise OutboxError(f"{self._path} contradicts itself: {error}") from None
+
+    def _insert_case(self, connection: sqlite3.Connection, case: Case, sequence: int) -> None:
         self._check_room(connection, case.room_messages, case.room_bytes)
-        columns = (case.id, case.payload, case.room_messages, case.room_bytes)
-        query = "INSERT INTO open_case (id, payload, messages, room) VALUES (?, ?, ?, zeroblob(?))"
+        columns = (case.id, sequence, case.payload, case.room_messages, case.room_bytes)
+        query = "INSERT INTO open_case (id, sequence, payload, messages, room) VALUES (?, ?, ?, ?, zeroblob(?))"
         try:
             connection.execute(query, columns)
         except sqlite3.IntegrityError as error:
@@ -356,11 +385,25 @@ def _remove(connection: sqlite3.Connection, message_id: str) -> int:
     return len(gone)
 
 
-def _close_case(connection: sqlite3.Connection, case_id: str) -> tuple[int, int] | None:
-    """Remove an open case; gives the room it had in messages and bytes, or None where there is none."""
-    query = "DELETE FROM open_case WHERE id = ? RETURNING messages, length(room)"
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What was kept for a case: its number, and room for so many messages of so many bytes in all."""
+
+    sequence: int
+    messages: int
+    bytes: int
+
+
+def _next_sequence(connection: sqlite3.Connection) -> int:
+    connection.execute("UPDATE tally SET sequence = sequence + 1")
+    return int(connection.execute("SELECT sequence FROM tally").fetchone()[0])
+
+
+def _close_case(connection: sqlite3.Connection, case_id: str) -> _Kept | None:
+    """Remove an open case; gives what was kept for it, or None where there is none."""
+    query = "DELETE FROM open_case WHERE id = ? RETURNING sequence, messages, length(room)"
     found = connection.execute(query, (case_id,)).fetchall()
-    return (int(found[0][0]), int(found[0][1])) if found else None
+    return _Kept(*found[0]) if found else None
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -427,6 +470,7 @@ def _make_tables(connection: sqlite3.Connection, version: int) -> None:
         return
     for statement in (_TABLES if version == 0 else "").split(";\n") + _CASES.split(";\n"):
         connection.execute(statement)
+    store.create(connection, connection.execute("SELECT sequence FROM tally").fetchone()[0])
     connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {_VERSION}")
 
