@@ -1,7 +1,11 @@
-"""The reader's side of the broker: every event as it comes in, checked against the keys that the reader trusts."""
+"""The reader's side of the broker: every event as it comes in, checked against the keys that the reader trusts.
+
+With ``watch_with_evidence`` also what belongs to the events, as it comes and not checked: the events' hashes do that.
+"""
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections import OrderedDict
@@ -9,21 +13,23 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edge import event
 from edge.errors import BrokerError, EventError
-from edge.mqtt import Connection, Received, all_violations
+from edge.mqtt import Connection, Received, all_evidence, all_violations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from edge.config import Broker
     from edge.keys import PublicKey
     from edge.records import VehicleClass
 
 REMEMBERED_IDS: Final = 10_000
+EVIDENCE_WITHIN_S: Final = 60.0  # after the last message; whoever waits for a number of events waits no longer for it
 
+_EVENT_LEVELS = "/event/violation"
 _SESSION_S = 120
 _POLL_S = 0.2
 _PAUSE_S = 1.0
@@ -42,7 +48,7 @@ class SeenEvent:
     """An event as it was received. What is not verified is not shown: then the fields below ``node`` are None.
 
     ``site`` and ``node`` are those of the topic. ``reason`` says why the check failed. ``repeated`` is true where an
-    event of the same id was seen before.
+    event of the same id was seen before. ``evidence`` is what the event says of its bundle.
     """
 
     received: datetime
@@ -57,7 +63,18 @@ class SeenEvent:
     time: str | None = None
     t_cross_s: float | None = None
     red_at_least_s: float | None = None
+    evidence: Mapping[str, Any] | None = None
     payload: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenEvidence:
+    """One message of an event's evidence as it was received; ``index`` 0 is the whole or the list of its parts."""
+
+    event_id: str
+    index: int
+    content_type: str
+    payload: bytes = field(repr=False)
 
 
 @dataclass(slots=True)
@@ -96,33 +113,85 @@ def watch(
     once the subscription stands. A lost connection is made anew, and the broker keeps events meanwhile; BrokerError
     only where the first connection fails.
     """
-    until_s = float("inf") if seconds is None else time.monotonic() + seconds
-    left = float("inf") if stop_after is None else stop_after
+    end = _End(seconds, stop_after)
     known: OrderedDict[str, None] = OrderedDict()
-    with closing(_received(broker, all_violations(topic_prefix), until_s, on_ready)) as messages:
+    with closing(_received(broker, (all_violations(topic_prefix),), end, on_ready)) as messages:
         for received in messages:
             seen = _seen(received, keys, known)
-            left -= not seen.repeated
+            end.count(seen)
             yield seen
-            if left <= 0:
+            if end.enough:
                 return
 
 
-def _received(broker: Broker, topic: str, until_s: float, on_ready: Callable[[], None]) -> Generator[Received]:
-    """Messages until a monotonic time, over as many connections as it takes."""
+def watch_with_evidence(
+    broker: Broker,
+    topic_prefix: str,
+    keys: Mapping[str, PublicKey],
+    *,
+    waiting: Callable[[], bool],
+    seconds: float | None = None,
+    stop_after: int | None = None,
+    on_ready: Callable[[], None] = lambda: None,
+) -> Iterator[SeenEvent | SeenEvidence]:
+    """As ``watch``, and the messages of their evidence.
+
+    Where ``stop_after`` events have come, it goes on while ``waiting`` says that evidence of theirs is to come, but not
+    for longer than ``EVIDENCE_WITHIN_S`` without any message.
+    """
+    end = _End(seconds, stop_after)
+    known: OrderedDict[str, None] = OrderedDict()
+    topics = (all_violations(topic_prefix), all_evidence(topic_prefix))
+    with closing(_received(broker, topics, end, on_ready)) as messages:
+        for received in messages:
+            seen = _seen(received, keys, known) if received.topic.endswith(_EVENT_LEVELS) else _evidence(received)
+            if seen is None:
+                continue
+            end.count(seen)
+            yield seen
+            if end.enough and not waiting():
+                return
+
+
+class _End:
+    """When to stop listening."""
+
+    def __init__(self, seconds: float | None, stop_after: int | None) -> None:
+        self._until_s = float("inf") if seconds is None else time.monotonic() + seconds
+        self._left = float("inf") if stop_after is None else stop_after
+        self._last_s = time.monotonic()
+
+    @property
+    def enough(self) -> bool:
+        """Whether all the events that were asked for have come."""
+        return self._left <= 0
+
+    @property
+    def until_s(self) -> float:
+        """The monotonic time to stop at, as far as is known now."""
+        return min(self._until_s, self._last_s + EVIDENCE_WITHIN_S) if self.enough else self._until_s
+
+    def count(self, seen: SeenEvent | SeenEvidence) -> None:
+        """One more message has come."""
+        self._last_s = time.monotonic()
+        self._left -= isinstance(seen, SeenEvent) and not seen.repeated
+
+
+def _received(broker: Broker, topics: Iterable[str], end: _End, on_ready: Callable[[], None]) -> Generator[Received]:
+    """Messages until the end, over as many connections as it takes."""
     client_id = f"stopline-inspect-{secrets.token_hex(6)}"
-    connection: Connection | None = _subscribed(broker, client_id, topic)
+    connection: Connection | None = _subscribed(broker, client_id, topics)
     on_ready()
     while connection is not None:
-        yield from _until_lost(connection, until_s)
-        connection = _subscribed_again(broker, client_id, topic, until_s)
+        yield from _until_lost(connection, end)
+        connection = _subscribed_again(broker, client_id, topics, end)
 
 
-def _until_lost(connection: Connection, until_s: float) -> Iterator[Received]:
+def _until_lost(connection: Connection, end: _End) -> Iterator[Received]:
     """Messages of one connection, until it is lost, the time is over or the reader leaves."""
     try:
-        while time.monotonic() < until_s:
-            connection.pump(min(_POLL_S, max(0.0, until_s - time.monotonic())))
+        while time.monotonic() < end.until_s:
+            connection.pump(min(_POLL_S, max(0.0, end.until_s - time.monotonic())))
             yield from connection.take_received()
     except BrokerError:
         yield from connection.take_received()
@@ -130,22 +199,31 @@ def _until_lost(connection: Connection, until_s: float) -> Iterator[Received]:
         connection.close()
 
 
-def _subscribed(broker: Broker, client_id: str, topic: str) -> Connection:
+def _subscribed(broker: Broker, client_id: str, topics: Iterable[str]) -> Connection:
     connection = Connection(broker, client_id, session_s=_SESSION_S)
     connection.open()
-    connection.subscribe(topic)
+    for topic in topics:
+        connection.subscribe(topic)
     return connection
 
 
-def _subscribed_again(broker: Broker, client_id: str, topic: str, until_s: float) -> Connection | None:
+def _subscribed_again(broker: Broker, client_id: str, topics: Iterable[str], end: _End) -> Connection | None:
     """A new connection as soon as the broker is back, or None where the time is over before."""
-    while time.monotonic() + _PAUSE_S < until_s:
+    while time.monotonic() + _PAUSE_S < end.until_s:
         time.sleep(_PAUSE_S)
         try:
-            return _subscribed(broker, client_id, topic)
+            return _subscribed(broker, client_id, topics)
         except BrokerError:
             continue
     return None
+
+
+def _evidence(received: Received) -> SeenEvidence | None:
+    """A message of evidence, by its topic; None where that is none of this format."""
+    found = re.search(r"/evidence/([^/]{1,100})(?:/([1-9][0-9]{0,5}))?$", received.topic)
+    if found is None:
+        return None
+    return SeenEvidence(found[1], int(found[2] or 0), received.content_type or "", received.payload)
 
 
 def _seen(received: Received, keys: Mapping[str, PublicKey], known: OrderedDict[str, None]) -> SeenEvent:
@@ -169,6 +247,7 @@ def _seen(received: Received, keys: Mapping[str, PublicKey], known: OrderedDict[
         time=verified.time,
         t_cross_s=verified.t_cross_s,
         red_at_least_s=verified.red_at_least_s,
+        evidence=verified.document["data"]["evidence"],
         payload=received.payload,
     )
 
