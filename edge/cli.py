@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,6 +13,9 @@ from rich.table import Table
 
 from edge import __version__
 from edge.errors import StoplineError
+
+if TYPE_CHECKING:
+    from edge.commands.verify import Recomputed
 
 app = typer.Typer(
     help="Records red-light violations by vehicles so that anyone can check them.",
@@ -34,6 +37,9 @@ NodeFile = Annotated[Path | None, typer.Option("--node", help="The node file: id
 BrokerUrl = Annotated[str | None, typer.Option("--broker", help="mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS.")]
 PublicKeys = Annotated[
     list[Path] | None, typer.Option("--key", help="A trusted public key (PEM); may be given more than once.")
+]
+Identity = Annotated[
+    Path | None, typer.Option("--identity", help="The age key that opens sealed evidence, as age-keygen makes it.")
 ]
 
 
@@ -77,13 +83,18 @@ def replay(
     keep_tracks: Annotated[
         bool, typer.Option("--keep-tracks", help="Also keep what every passage was judged by, for verify --tracks.")
     ] = False,
+    evidence: Annotated[
+        bool, typer.Option("--evidence/--no-evidence", help="Make the evidence bundle of each violation.")
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Judge a recorded junction: decode, detect, track, judge, sign, deliver."""
     from edge.commands.replay import ReplayRequest
     from edge.commands.replay import replay as run_replay
 
-    request = ReplayRequest(video, site, signal, out, model, node, broker, start, via_gpio, threads, keep_tracks)
+    request = ReplayRequest(
+        video, site, signal, out, model, node, broker, start, via_gpio, threads, keep_tracks, evidence
+    )
     report = run_replay(request, Console(stderr=True))
     verdicts = {verdict.value: number for verdict, number in sorted(report.verdicts.items())}
     if as_json:
@@ -138,12 +149,18 @@ def inspect(
     key: PublicKeys = None,
     seconds: Annotated[float | None, typer.Option("--for", min=0, help="End after so many seconds.")] = None,
     count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many events.")] = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", help="A folder to keep every verified event in, with its evidence.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Watch events arrive and check each: exit code 0 if every one is verified, 1 if one is not, 3 if none came."""
+    """Watch events arrive and check each: exit code 0 if every one is verified, 1 if one is not, 3 if none came.
+
+    With --save also 1 where evidence of a verified event is missing or is not what the event names.
+    """
     from edge.commands.chain import broker_at
+    from edge.commands.inspect import collect, shown_on
     from edge.commands.inspect import inspect as watch_events
-    from edge.commands.inspect import shown_on
     from edge.config import load_node
     from edge.errors import ConfigError
 
@@ -154,14 +171,20 @@ def inspect(
     assert where is not None
     notices = Console(stderr=True)
     with shown_on(Console(highlight=False), as_json=as_json) as show:
-        tally = watch_events(where, key or [], show, notices, seconds=seconds, count=count)
+        short = 0
+        if save is None:
+            tally = watch_events(where, key or [], show, notices, seconds=seconds, count=count)
+        else:
+            tally, short = collect(where, key or [], save, show, notices, seconds=seconds, count=count)
     notices.print(
         f"{tally.verified} verified, {tally.key_not_trusted} by a key that is not trusted, {tally.invalid} invalid, "
         f"{tally.repeated} repeated",
         highlight=False,
         soft_wrap=True,
     )
-    if tally.key_not_trusted or tally.invalid:
+    if short:
+        notices.print(f"{short} came without all of their evidence")
+    if tally.key_not_trusted or tally.invalid or short:
         raise typer.Exit(1)
     if not tally.verified:
         raise typer.Exit(3)
@@ -169,26 +192,86 @@ def inspect(
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(help="A file of signed events, one a line.")],
+    file: Annotated[Path | None, typer.Argument(help="A file of signed events, one a line.")] = None,
     key: PublicKeys = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="The evidence: a bundle, or a folder of them; else evidence/ beside.")
+    ] = None,
+    identity: Identity = None,
+    tracks: Annotated[
+        Path | None, typer.Option("--tracks", help="A folder of 'replay --keep-tracks': judge its passages again.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check signed events: exit code 0 if every one is intact, 1 if not."""
-    from edge.commands.verify import verify_file
+    """Check signed events and their evidence: exit code 0 if every one is intact and recomputed, 1 if not."""
+    from edge.commands.verify import sentence, verify_file, verify_tracks
 
-    result = verify_file(file, key or [])
+    if (file is None) == (tracks is None):
+        raise typer.BadParameter("give either a file of signed events or --tracks")
+    if tracks is not None:
+        _show_recomputed(verify_tracks(tracks), as_json=as_json)
+        return
+    assert file is not None
+    result = verify_file(file, key or [], bundle, identity)
     if as_json:
-        findings = [{"line": f.line, "id": f.event_id, "intact": f.intact, "words": f.words} for f in result.findings]
-        _print_json({"intact": result.intact, "key_trusted": result.trusted, "events": findings})
+        events = [
+            {
+                "line": checked.line,
+                "id": checked.event_id,
+                "intact": checked.report.intact,
+                "outcome": checked.report.outcome.name.lower(),
+                "words": sentence(checked.report),
+                "findings": [
+                    {"outcome": finding.outcome.name.lower(), "words": finding.words}
+                    for finding in checked.report.findings
+                ],
+            }
+            for checked in result.events
+        ]
+        _print_json({"intact": result.intact, "key_trusted": result.trusted, "events": events})
     else:
         console = Console(highlight=False, soft_wrap=True)
-        for finding in result.findings:
-            mark = "[green]intact[/]" if finding.intact else "[bold red]FAILED[/]"
-            console.print(f"{mark} line {finding.line} {finding.event_id}: {finding.words}")
-        console.print(f"{sum(f.intact for f in result.findings)} of {len(result.findings)} events are intact.")
+        for checked in result.events:
+            mark = "[green]intact[/]" if checked.report.intact else "[bold red]FAILED[/]"
+            console.print(f"{mark} line {checked.line} {checked.event_id}:", end=" ")
+            console.print(sentence(checked.report), markup=False)
+        intact = sum(checked.report.intact for checked in result.events)
+        console.print(f"{intact} of {len(result.events)} events are intact.")
         if not result.trusted:
             console.print("The key lay beside the file: give one you trust with --key to know whose events they are.")
     if not result.intact:
+        raise typer.Exit(1)
+
+
+def _show_recomputed(result: Recomputed, *, as_json: bool) -> None:
+    """What came of judging every passage of a replay again."""
+    if as_json:
+        _print_json({"passages": result.passages, "differing": list(result.differing)})
+    else:
+        for words in result.differing:
+            print(words)
+        differing = f"{len(result.differing)} figures differ" if result.differing else "every figure agrees"
+        print(f"{result.passages} passages judged again from their raw data: {differing}.")
+    if result.differing:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    bundle: Annotated[Path, typer.Argument(help="The evidence bundle, sealed or open.")],
+    event: Annotated[
+        Path | None, typer.Option("--event", help="The file its signed event stands in; else events.jsonl nearby.")
+    ] = None,
+    key: PublicKeys = None,
+    identity: Identity = None,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The page; <event id>.html here if left out.")] = None,
+) -> None:
+    """Write one page for people about a case: pictures, plot, figures and what a check of it found."""
+    from edge.commands.report import ReportRequest, write_report
+
+    written = write_report(ReportRequest(bundle, event, tuple(key or ()), identity, out))
+    print(f"{written.page} is written. {written.sentence}")
+    if not written.intact:
         raise typer.Exit(1)
 
 
@@ -255,6 +338,8 @@ def outbox_list(file: OutboxFile, as_json: AsJson = False) -> None:
     if rows:
         console.print(table)
     console.print("{pending} wait, {refused} were refused, {delivered} have been delivered.".format_map(counts))
+    if counts["open_cases"]:
+        console.print("{open_cases} violations wait for their evidence to be complete.".format_map(counts))
 
 
 @outbox_app.command("retry")

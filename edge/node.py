@@ -6,10 +6,10 @@ import secrets
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edge import __version__, event
-from edge.outbox import Message, Outbox
+from edge.outbox import Message
 from edge.records import NS_PER_S, Phase, Verdict
 from edge.uplink import Birth, Health, Signal, Uplink
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edge.clock import UtcMapping
     from edge.config import Broker, Site
     from edge.keys import SigningKey
+    from edge.outbox import Outbox
     from edge.records import Detection, Frame, LampEdge, PhaseInterval
 
 HEALTH_EVERY_S = 10.0
@@ -98,7 +99,8 @@ class Telemetry:
         self._health_due_s = now_s + HEALTH_EVERY_S
         passages = {verdict.value: number for verdict, number in sorted(self._recorder.verdicts.items())}
         uptime_s = round(now_s - self._start_s, 3)
-        self._uplink.send_health(Health(uptime_s, self._frames, self._dropped(), passages))
+        unrecorded = self._recorder.unrecorded
+        self._uplink.send_health(Health(uptime_s, self._frames, self._dropped(), passages, unrecorded))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,40 +122,77 @@ def start_uplink(broker: Broker | None, site: Site, identity: Identity, outbox: 
     return uplink
 
 
-class Recorder:
-    """Makes a signed event of every violation and hands it to the outbox; counts every verdict.
+class CaseTaker(Protocol):
+    """Where violations go; ``edge.evidence.keeper.CaseKeeper`` says what the arguments are."""
 
-    ``append`` is given a function that makes the message for the sequence number it is called with. ``utc`` is asked at
-    each event, since a live clock's mapping drifts; it gives None where UTC is not known.
+    def take(self, make: Callable[[int], dict[str, Any]], from_s: float, until_s: float) -> None:
+        """Take a violation; its event is durable, or its case is, on return."""
+        ...
+
+
+class EventsAlone:
+    """Takes violations without evidence: the event is signed and queued at once, and says that it has none.
+
+    ``done`` is called with each event's id and bytes.
+    """
+
+    def __init__(self, outbox: Outbox, key: SigningKey, topic: str, done: Callable[[str, bytes], None]) -> None:
+        self._outbox = outbox
+        self._key = key
+        self._topic = topic
+        self._done = done
+
+    def take(self, make: Callable[[int], dict[str, Any]], from_s: float, until_s: float) -> None:  # noqa: ARG002
+        """Sign and queue the event."""
+        message = self._outbox.append_numbered(lambda sequence: self._message(make(sequence)))
+        self._done(message.id, message.payload)
+
+    def keep_pace(self) -> None:
+        """Nothing is ever being waited for."""
+
+    def _message(self, document: dict[str, Any]) -> Message:
+        return Message(document["id"], self._topic, event.CONTENT_TYPE, event.sign(document, self._key))
+
+
+class Recorder:
+    """Counts every verdict and hands each violation over as an event that is not signed yet.
+
+    ``numbers`` gives the sequence number in place of the outbox's own, where it is given. ``utc`` is asked at each
+    event, since a live clock's mapping drifts; it gives None where UTC is not known. ``unrecorded`` counts violations
+    that there was no room for; its owner sees the error and decides.
     """
 
     def __init__(
         self,
         site: Site,
         identity: Identity,
-        topic: str,
-        append: Callable[[Callable[[int], Message]], Message],
+        taker: CaseTaker,
         utc: Callable[[], UtcMapping | None],
+        numbers: Iterator[int] | None = None,
     ) -> None:
         self._site = site
         self._identity = identity
-        self._topic = topic
-        self._append = append
+        self._taker = taker
         self._utc = utc
+        self._numbers = numbers
         self.verdicts: Counter[Verdict] = Counter()
+        self.unrecorded = 0
 
-    def record(self, judged: Judged) -> bytes | None:
-        """Count a passage; give the bytes of its signed event, durable in the outbox already, if it is a violation."""
+    def record(self, judged: Judged) -> None:
+        """Count a passage; a violation is durable on return. OutboxError where there is no room for it."""
         self.verdicts[judged.judgement.verdict] += 1
         if judged.judgement.verdict is not Verdict.VIOLATION:
-            return None
-        case = self._case(judged)
-        return self._append(lambda sequence: self._message(case, sequence)).payload
+            return
+        case, passage = self._case(judged), judged.passage
+        until_ns = max(passage.t_cross_ns, passage.t_confirm_ns or 0)
+        self._taker.take(
+            lambda sequence: self._document(case, sequence), passage.t_cross_ns / NS_PER_S, until_ns / NS_PER_S
+        )
 
-    def _message(self, case: event.ViolationCase, sequence: int) -> Message:
+    def _document(self, case: event.ViolationCase, sequence: int) -> dict[str, Any]:
+        number = sequence if self._numbers is None else next(self._numbers)
         event_id = event.uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10))
-        document = event.build(case, event_id=event_id, nonce=secrets.token_bytes(16), sequence=sequence)
-        return Message(event_id, self._topic, event.CONTENT_TYPE, event.sign(document, self._identity.key))
+        return event.build(case, event_id=event_id, nonce=secrets.token_bytes(16), sequence=number)
 
     def _case(self, judged: Judged) -> event.ViolationCase:
         utc = self._utc()

@@ -1,4 +1,4 @@
-"""What a replay leaves behind: ``passages.csv`` and ``events.jsonl``, each whole or not there at all.
+"""What a replay leaves behind: ``passages.csv``, ``events.jsonl`` and ``evidence/``, each whole or not there at all.
 
 On request also what every passage was judged by, for ``stopline verify --tracks``: ``tracks.jsonl``, ``lamps.csv`` and
 ``site.toml``.
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edge.approach import Judged
     from edge.records import LampEdge, TrackPoint
 
+_ENDINGS = {"none": ".tar", "age": ".tar.age"}
 LAMPS_HEADER = ("t_s", "group", "lamp", "lit")
 HEADER = ("lane", "track", "class", "t_cross_s", "t_confirm_s", "phase", "red_elapsed_s", "verdict")
 
@@ -100,13 +101,25 @@ class ResultFolder:
         self._parts = [self._passages, self._events, *(self._raw.parts if self._raw else ())]
         self._rows: list[tuple[int, tuple[str, ...]]] = []
 
-    def record(self, judged: Judged, event: bytes | None) -> None:
-        """Note one passage, and its signed event if it is a violation: its very bytes, a line of their own."""
+    def record(self, judged: Judged) -> None:
+        """Note one passage."""
         self._rows.append((judged.passage.t_cross_ns, passage_row(judged)))
-        if event is not None:
-            self._events.write(event + b"\n")
         if self._raw is not None:
             self._raw.passage(judged)
+
+    def event(self, event: bytes) -> None:
+        """Note a signed event: its very bytes, a line of their own."""
+        self._events.write(event + b"\n")
+
+    def evidence(self, event_id: str, sent: bytes, seal: str) -> None:
+        """Note an event's bundle as it is sent: ``evidence/ID.tar``, or ``ID.tar.age`` where it is sealed."""
+        folder = self._folder / "evidence"
+        folder.mkdir(exist_ok=True)
+        part = _Part(folder / f"{event_id}{_ENDINGS[seal]}")
+        self._parts.append(part)
+        part.open()
+        part.write(sent)
+        part.close()
 
     def record_lamps(self, edges: Iterable[LampEdge]) -> None:
         """Note the raw lamp edges that the passages were judged by; kept only where raw data are."""
@@ -182,11 +195,16 @@ class _Part:
         assert self._file is not None
         self._file.write(content)
 
-    def put_in_place(self) -> None:
+    def close(self) -> None:
+        """What was written is on the disk; called again it does nothing."""
         assert self._file is not None
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        if not self._file.closed:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+    def put_in_place(self) -> None:
+        self.close()
         self._part.replace(self._path)
 
     def drop(self) -> None:

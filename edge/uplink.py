@@ -117,6 +117,7 @@ class Health:
     frames: int
     frames_dropped: int
     passages: Mapping[str, int] = field(default_factory=dict)
+    unrecorded: int = 0
 
 
 @dataclass(frozen=True, slots=True)

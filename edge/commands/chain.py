@@ -11,15 +11,22 @@ from edge.config import Broker
 from edge.detector import Detector, load_model
 from edge.embedded import embedded_model
 from edge.errors import ConfigError
+from edge.evidence.keeper import Desk
+from edge.evidence.masking import Masker
+from edge.evidence.ring import PacketRing
+from edge.evidence.seal import Seal
 from edge.sources.gpio import LampPins
 from edge.tracker import TrackerSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge.config import Site
+    from edge.config import Evidence, Site
+    from edge.keys import SigningKey
+    from edge.mqtt import Topics
 
 DEFAULT_PREFIX = "stopline"
+_JUDGED_WITHIN_S = 5.0  # after the confirm line, or the time for it: dwell, debouncing, a track that ends
 
 
 def detector_for(site: Site, model_file: Path | None, threads: int) -> Detector:
@@ -32,6 +39,22 @@ def approach_for(site: Site, detector: Detector, *, trust_start: bool) -> Approa
     """The site's approach, judged with the scores that the detector's model file names."""
     thresholds = detector.model.thresholds
     return Approach(site, TrackerSettings(high=thresholds.high, low=thresholds.low), trust_start=trust_start)
+
+
+def ring_for(evidence: Evidence, site: Site) -> PacketRing:
+    """Room for the video that a violation's evidence needs: from before its crossing until it is judged."""
+    return PacketRing(evidence.before_s + site.rule.confirm_within_s + _JUDGED_WITHIN_S, evidence.ring_mb * 1_000_000)
+
+
+def desk_for(evidence: Evidence, site: Site, site_toml: bytes, key: SigningKey, topics: Topics) -> Desk:
+    """How cases become events. Raises ConfigError for a recipient that is none."""
+    seal = Seal(evidence.recipients)
+    return Desk(key, seal, topics, evidence.part_kb * 1024, site_toml, site.site.name)
+
+
+def masker() -> Masker:
+    """What finds persons and windscreens: always the embedded detector, which was trained to see persons."""
+    return Masker(load_model(embedded_model()))
 
 
 def wiring(site: Site) -> list[LampPins]:

@@ -8,14 +8,25 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from edge.clock import stated_start
-from edge.commands.chain import DEFAULT_PREFIX, approach_for, broker_at, detector_for, wiring
+from edge.commands.chain import (
+    DEFAULT_PREFIX,
+    approach_for,
+    broker_at,
+    desk_for,
+    detector_for,
+    masker,
+    ring_for,
+    wiring,
+)
 from edge.commands.progress import replay_progress
-from edge.config import load_node, load_site
+from edge.config import Evidence, load_node, load_site
 from edge.errors import ConfigError
+from edge.evidence.keeper import CaseKeeper
+from edge.evidence.seal import Seal
 from edge.keys import create_key, load_signing_key
 from edge.mqtt import Connection, Topics
-from edge.node import Identity, QueuedLamps, Recorder, Telemetry, judge_stream, start_uplink
-from edge.outbox import Message, Outbox
+from edge.node import EventsAlone, Identity, QueuedLamps, Recorder, Telemetry, judge_stream, start_uplink
+from edge.outbox import Outbox
 from edge.pipeline import detect_stream
 from edge.results import ResultFolder
 from edge.sources.gpio import play_through_pins
@@ -24,7 +35,6 @@ from edge.sources.video import open_video
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable
     from pathlib import Path
 
     from rich.console import Console
@@ -32,6 +42,8 @@ if TYPE_CHECKING:
     from edge.clock import UtcMapping
     from edge.config import Broker, Node, Site
     from edge.detector import Detector
+    from edge.evidence.keeper import Finished
+    from edge.evidence.ring import PacketRing
     from edge.keys import SigningKey
     from edge.records import LampEdge, Verdict
     from edge.sources.video import VideoSource
@@ -60,6 +72,7 @@ class ReplayRequest:
     via_gpio: bool = False
     threads: int = 1
     keep_tracks: bool = False
+    evidence: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,8 @@ class _Inputs:
     key: SigningKey | None
     broker: Broker | None
     utc: UtcMapping | None
+    evidence: Evidence | None
+    ring: PacketRing | None
 
     @property
     def prefix(self) -> str:
@@ -103,11 +118,15 @@ def replay(request: ReplayRequest, console: Console) -> ReplayReport:
         outbox = stack.enter_context(Outbox(request.out / "outbox.sqlite"))
         identity = Identity(inputs.node_id, key, inputs.detector.model.sha256)
         topics = Topics(inputs.prefix, inputs.site.site.id, inputs.node_id)
-        recorder = Recorder(inputs.site, identity, topics.violation, _numbered_afresh(outbox), lambda: inputs.utc)
+        taker = _taker(inputs, outbox, key, topics, results, stack)
+        # A replay counts its events from 1, whatever an earlier one has left in the outbox.
+        recorder = Recorder(inputs.site, identity, taker, lambda: inputs.utc, count(1))
         uplink = start_uplink(inputs.broker, inputs.site, identity, outbox)
         if uplink is not None:
             stack.callback(uplink.close, 0.0)
-        _judge(inputs, recorder, results, uplink, console)
+        _judge(inputs, recorder, results, uplink, console, taker)
+        if isinstance(taker, CaseKeeper):
+            taker.close()
         problem = _drain(uplink)
         waiting = outbox.counts()
     (request.out / PUBLIC_KEY).write_bytes(key.public.pem)
@@ -115,7 +134,31 @@ def replay(request: ReplayRequest, console: Console) -> ReplayReport:
     return ReplayReport(video.stats.decoded, recorder.verdicts, left, problem, _notes(video))
 
 
-def _judge(inputs: _Inputs, recorder: Recorder, results: ResultFolder, uplink: Uplink | None, console: Console) -> None:
+def _taker(
+    inputs: _Inputs, outbox: Outbox, key: SigningKey, topics: Topics, results: ResultFolder, stack: ExitStack
+) -> EventsAlone | CaseKeeper:
+    """Where violations go: with their evidence, or alone where none was asked for."""
+    if inputs.evidence is None or inputs.ring is None:
+        return EventsAlone(outbox, key, topics.violation, lambda _, raw: results.event(raw))
+
+    def done(finished: Finished) -> None:
+        results.event(finished.event)
+        results.evidence(finished.event_id, finished.sent, finished.seal)
+
+    desk = desk_for(inputs.evidence, inputs.site, inputs.site_toml, key, topics)
+    keeper = CaseKeeper(outbox, desk, inputs.ring, inputs.evidence, masker(), done)
+    stack.callback(keeper.close, 0.0)
+    return keeper
+
+
+def _judge(
+    inputs: _Inputs,
+    recorder: Recorder,
+    results: ResultFolder,
+    uplink: Uplink | None,
+    console: Console,
+    taker: EventsAlone | CaseKeeper,
+) -> None:
     """Every frame of the recording through the chain."""
     video = inputs.video
     approach = approach_for(inputs.site, inputs.detector, trust_start=True)
@@ -125,10 +168,12 @@ def _judge(inputs: _Inputs, recorder: Recorder, results: ResultFolder, uplink: U
     with replay_progress(console, video.name, video.frame_count) as advance:
         for frame, judged in judge_stream(stream, QueuedLamps(inputs.lamps), approach):
             for passage in judged:
-                results.record(passage, recorder.record(passage))
+                results.record(passage)
+                recorder.record(passage)
             if frame is not None:
                 end_ns = frame.t_ns
                 telemetry.frame()
+                taker.keep_pace()
                 advance()
     results.record_lamps(edge for edge in inputs.lamps if edge.t_ns <= end_ns)
     telemetry.health()
@@ -155,14 +200,25 @@ def _read_inputs(request: ReplayRequest) -> _Inputs:
         Connection(broker, _NODE_ID)  # checks address, certificates and password now
     utc = stated_start(request.start) if request.start else None
     detector = detector_for(site, request.model, request.threads)
-    video = open_video(request.video, live=False)
+    evidence = _evidence(node) if request.evidence else None
+    ring = ring_for(evidence, site) if evidence else None
+    video = open_video(request.video, live=False, tap=ring)
     _check_aspect(site, video)
     if request.via_gpio:
         lamps = play_through_pins(lamps, wiring(site))
     node_id = node.node.id if node else _NODE_ID
-    return _Inputs(
-        site, request.site.read_bytes(), lamps, video, detector, node_id, _existing_key(request, node), broker, utc
-    )
+    key = _existing_key(request, node)
+    site_toml = request.site.read_bytes()
+    return _Inputs(site, site_toml, lamps, video, detector, node_id, key, broker, utc, evidence, ring)
+
+
+def _evidence(node: Node | None) -> Evidence:
+    """The node file's settings; a replay without any makes evidence that is not sealed, and its events say so."""
+    given = node.evidence if node else None
+    if given is None:
+        return Evidence(seal="none")
+    Seal(given.recipients)  # checks them now
+    return given
 
 
 def _check_groups(site: Site, lamps: tuple[LampEdge, ...], file: Path) -> None:
@@ -199,18 +255,6 @@ def _existing_key(request: ReplayRequest, node: Node | None) -> SigningKey | Non
 def _own_key(request: ReplayRequest) -> Path:
     """Without a node file, a replay makes a key of its own beside its results."""
     return request.out / "node.key"
-
-
-def _numbered_afresh(outbox: Outbox) -> Callable[[Callable[[int], Message]], Message]:
-    """A replay counts its events from 1, whatever an earlier one has left in the outbox."""
-    numbers = count(1)
-
-    def append(make: Callable[[int], Message]) -> Message:
-        message = make(next(numbers))
-        outbox.append(message)
-        return message
-
-    return append
 
 
 def _notes(video: VideoSource) -> tuple[str, ...]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edge.clock import monotonic_to_utc
-from edge.commands.chain import DEFAULT_PREFIX, approach_for, detector_for, wiring
+from edge.commands.chain import DEFAULT_PREFIX, approach_for, desk_for, detector_for, masker, ring_for, wiring
 from edge.config import load_node, load_site
-from edge.errors import ConfigError
+from edge.errors import ConfigError, OutboxError
+from edge.evidence.keeper import CaseKeeper
 from edge.keys import load_signing_key
 from edge.mqtt import Topics
 from edge.node import Identity, QueuedLamps, Recorder, Telemetry, judge_stream, start_uplink
@@ -26,11 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from edge.config import Site
+    from edge.approach import Judged
+    from edge.config import Evidence, Node, Site
+    from edge.evidence.ring import PacketRing
     from edge.records import Frame, LampEdge, Verdict
     from edge.sources.gpio import GpioLamps, LampPins
     from edge.sources.video import VideoSource
 
+_COMPLETE_S = 60.0
 _DRAIN_S = 10.0
 
 
@@ -53,6 +58,7 @@ class RunReport:
     frames: int
     dropped: int
     verdicts: Counter[Verdict]
+    unrecorded: int
 
 
 def run(request: RunRequest) -> RunReport:
@@ -61,31 +67,55 @@ def run(request: RunRequest) -> RunReport:
     key = load_signing_key(node.node.key)
     recorded = read_timeline(request.signal) if request.signal else None
     pins = [] if recorded else _all_wired(site)
+    evidence = _sealed(node, request.node)
     detector = detector_for(site, request.model, request.threads)
+    ring = ring_for(evidence, site)
     identity = Identity(node.node.id, key, detector.model.sha256)
     topics = Topics(node.broker.prefix if node.broker else DEFAULT_PREFIX, site.site.id, node.node.id)
     with ExitStack() as stack:
-        video = stack.enter_context(_open_live(request.source))
+        video = stack.enter_context(_open_live(request.source, ring))
         outbox = stack.enter_context(Outbox(_made(node.node.state) / "outbox.sqlite"))
-        recorder = Recorder(site, identity, topics.violation, outbox.append_numbered, monotonic_to_utc)
+        desk = desk_for(evidence, site, request.site.read_bytes(), key, topics)
+        keeper = CaseKeeper(outbox, desk, ring, evidence, masker())
+        recorder = Recorder(site, identity, keeper, monotonic_to_utc)
         approach = approach_for(site, detector, trust_start=False)
         lamps = PlayedLamps(recorded) if recorded else stack.enter_context(_wired_lamps(pins))
         uplink = start_uplink(node.broker, site, identity, outbox)
         if uplink is not None:
             stack.callback(uplink.close, _DRAIN_S)
+        stack.callback(keeper.close, _COMPLETE_S)
         telemetry = Telemetry(uplink, approach, recorder, dropped=lambda: video.stats.dropped)
         stream = detect_stream(_until(_stop_asked(), video), detector)
         for frame, judged in judge_stream(stream, lamps, approach):
             for passage in judged:
-                recorder.record(passage)
+                _record(recorder, passage)
             if frame is not None:
                 telemetry.frame()
         telemetry.health()
-    return RunReport(video.stats.decoded, video.stats.dropped, recorder.verdicts)
+        video.close()  # so that the evidence waits for no more pictures
+    return RunReport(video.stats.decoded, video.stats.dropped, recorder.verdicts, recorder.unrecorded)
 
 
-def _open_live(source: str) -> VideoSource:
-    video = open_video(source)
+def _record(recorder: Recorder, passage: Judged) -> None:
+    """A full disk stops the recording of new cases and nothing else: what waits is worth more than what comes."""
+    try:
+        recorder.record(passage)
+    except OutboxError as error:
+        recorder.unrecorded += 1
+        sys.stderr.write(f"A violation could not be recorded: {error}\n")
+
+
+def _sealed(node: Node, file: Path) -> Evidence:
+    """The evidence settings of a node at work, whose pictures nobody but the authority may open."""
+    if node.evidence is None or node.evidence.seal == "none":
+        raise ConfigError(
+            f"{file} names nobody to seal the evidence to: give [evidence] the authority's age public key in recipients"
+        )
+    return node.evidence
+
+
+def _open_live(source: str, ring: PacketRing) -> VideoSource:
+    video = open_video(source, tap=ring)
     if not video.is_live:
         video.close()
         raise ConfigError(f"{source} is a recording: use 'stopline replay' for it")

@@ -93,7 +93,7 @@ class PacketRing:
         """Note a picture's instant, and let go of what has grown too old."""
         with self._lock:
             self._stamps.append((t_ns, pts, dts))
-            if is_key:
+            if is_key or pts is not None:
                 self._date(pts, dts, t_ns)
             self._forget(t_ns - self._keep_ns)
 
@@ -153,17 +153,20 @@ class PacketRing:
         self._ring_bytes -= group.size
 
     def _date(self, pts: int | None, dts: int | None, t_ns: int) -> None:
-        """Give a key picture's instant to the group that it began.
+        """Give a group the instant of its first picture, which is its key picture unless the source left that out.
 
-        It is the one whose packet had its ``pts``. AVI has none, there it is the newest whose packet is not after the
-        one that released the picture.
+        It is the newest group whose key packet's ``pts`` is not after the picture's. AVI has none: there only key
+        pictures tell, and it is the newest whose key packet is not after the packet that released the picture.
         """
         for group in reversed(self._groups):
             if group.start_ns is not None:
                 return
             key = group.packets[0]
-            known = pts is not None and key.pts is not None
-            if key.pts == pts if known else key.dts is None or dts is None or key.dts <= dts:
+            if pts is not None and key.pts is not None:
+                begun = key.pts <= pts
+            else:
+                begun = key.dts is None or dts is None or key.dts <= dts
+            if begun:
                 group.start_ns = t_ns
                 return
 

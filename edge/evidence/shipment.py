@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edge.event import EvidenceRef
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """What the event must say of its evidence, and the messages that follow the event, in their order."""
+    """What the event must say of its evidence, the bundle as it is sent, and the messages that follow the event."""
 
     reference: EvidenceRef
     messages: tuple[Message, ...]
+    sent: bytes = field(repr=False)
 
 
 def ship(event_id: str, bundle: Bundle, seal: Seal, topics: Topics, part_bytes: int) -> Shipment:
@@ -47,7 +48,7 @@ def ship(event_id: str, bundle: Bundle, seal: Seal, topics: Topics, part_bytes: 
         )
         for parcel in parcels
     )
-    return Shipment(reference, messages)
+    return Shipment(reference, messages, sent)
 
 
 def _row_id(event_id: str, index: int) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
+import tarfile
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pyrage
 import pytest
 
 from edge import event
+from edge.evidence.parts import Assembler, Parcel
 from edge.keys import create_key, trust
 from edge.outbox import Outbox
 from tests.command import ROOT, running_stopline, stopline
@@ -18,13 +22,17 @@ from tests.live import free_udp_port, send_live
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edge.outbox import Row
+
 CASE = ROOT / "sim_fixtures" / "plain_red_runner"
+AUTHORITY = pyrage.x25519.Identity.generate()
 _SENT_S = 14.0
 
 
 def _node_file(folder: Path) -> Path:
     node = folder / "node.toml"
-    node.write_text('schema = 1\n\n[node]\nid = "bench"\nkey = "node.key"\nstate = "state"\n')
+    evidence = f'[evidence]\nrecipients = ["{AUTHORITY.to_public()}"]\nafter_s = 1.0\n'
+    node.write_text(f'schema = 1\n\n[node]\nid = "bench"\nkey = "node.key"\nstate = "state"\n\n{evidence}')
     return node
 
 
@@ -44,13 +52,52 @@ def test_a_live_camera_is_judged_and_the_node_ends_in_order(tmp_path: Path) -> N
     assert node.returncode == 0, err
     assert "frames judged" in out
     with Outbox(tmp_path / "state" / "outbox.sqlite") as outbox:
-        waiting = outbox.pending(10)
-    checked = [event.verify(row.message.payload, trust(key.public)) for row in waiting]
+        waiting = outbox.pending(100)
+        assert outbox.open_cases() == []
+    checked = [event.verify(row.message.payload, trust(key.public)) for row in waiting[:1]]
     assert [one.lane for one in checked] == ["lane-2"]
     document = json.loads(waiting[0].message.payload)
     assert document["data"]["clock"]["basis"] == "utc"
+    sealed = assembled(document, waiting[1:])
+    manifest = manifest_of(pyrage.decrypt(sealed, [AUTHORITY]))
+    assert (manifest["event_id"], manifest["missing"]) == (document["id"], [])
+    assert [still["claim"] for still in manifest["stills"]] == [
+        "before the stop line on red",
+        "past the confirm line on red",
+    ]
     # The played lamps start with the first picture judged, a moment after the first one sent: the red is that later.
     assert 0.5 < checked[0].red_at_least_s < 2.2
+
+
+def assembled(document: dict[str, Any], rows: list[Row]) -> bytes:
+    """The bundle that belongs to an event, out of the messages that follow it."""
+    assembler = Assembler(document["id"], document["data"]["evidence"]["sent_sha256"])
+    for index, row in enumerate(rows):
+        assembler.add(Parcel(index, row.message.content_type, row.message.payload))
+    assert assembler.whole is not None, assembler.reason
+    return assembler.whole.data
+
+
+def manifest_of(bundle: bytes) -> dict[str, Any]:
+    """The manifest of an open bundle."""
+    with tarfile.open(fileobj=io.BytesIO(bundle)) as tar:
+        member = tar.extractfile("manifest.json")
+        assert member is not None
+        manifest: dict[str, Any] = json.load(member)
+    return manifest
+
+
+@pytest.mark.parametrize("words", ["", '\n[evidence]\nseal = "none"\n'])
+def test_a_node_that_would_not_seal_does_not_start(words: str, tmp_path: Path) -> None:
+    create_key(tmp_path / "node.key")
+    node = tmp_path / "node.toml"
+    node.write_text(f'schema = 1\n\n[node]\nid = "bench"\n{words}')
+    done = stopline(
+        "run", "udp://127.0.0.1:9", "--site", CASE / "site.toml", "--node", node, "--signal", CASE / "lamps.csv"
+    )
+    assert done.code == 2
+    assert "recipients" in done.err
+    assert done.err.count("\n") == 1
 
 
 def test_a_recording_is_sent_to_replay(tmp_path: Path) -> None:

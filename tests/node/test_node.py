@@ -10,7 +10,7 @@ from edge import event
 from edge.approach import Judged
 from edge.clock import UtcMapping
 from edge.keys import trust
-from edge.node import Identity, QueuedLamps, Recorder
+from edge.node import EventsAlone, Identity, QueuedLamps, Recorder
 from edge.outbox import Outbox
 from edge.records import Judgement, Lamp, LampEdge, Phase, Verdict
 from tests.cases import SITE, case, signing_key
@@ -32,9 +32,19 @@ def test_lamps_are_given_once_and_not_before_their_time() -> None:
 
 def _recorder(outbox: Outbox, utc: UtcMapping | None) -> Recorder:
     identity = Identity("edge-1", signing_key(), "a7" * 32)
-    return Recorder(
-        SITE, identity, "stopline/v1/main-and-3rd/edge-1/event/violation", outbox.append_numbered, lambda: utc
-    )
+    return Recorder(SITE, identity, EventsAlone(outbox, signing_key(), _TOPIC, lambda _id, _raw: None), lambda: utc)
+
+
+def _recorded(folder: Path, utc: UtcMapping | None, *verdicts: Verdict) -> list[bytes]:
+    """The events of passages judged so, as they wait in the outbox."""
+    with Outbox(folder / "outbox.sqlite") as outbox:
+        recorder = _recorder(outbox, utc)
+        for verdict in verdicts:
+            recorder.record(_judged(verdict))
+        assert recorder.verdicts.total() == len(verdicts)
+        waiting = outbox.pending(10)
+    assert {row.message.topic for row in waiting} <= {_TOPIC}
+    return [row.message.payload for row in waiting]
 
 
 def _judged(verdict: Verdict) -> Judged:
@@ -45,23 +55,15 @@ def _judged(verdict: Verdict) -> Judged:
 
 
 def test_only_a_violation_becomes_an_event_and_every_passage_counts(tmp_path: Path) -> None:
-    with Outbox(tmp_path / "outbox.sqlite") as outbox:
-        recorder = _recorder(outbox, None)
-        events = [
-            recorder.record(_judged(verdict)) for verdict in (Verdict.ON_GREEN, Verdict.VIOLATION, Verdict.ON_GREEN)
-        ]
-        waiting = outbox.pending(10)
-    assert recorder.verdicts == {Verdict.ON_GREEN: 2, Verdict.VIOLATION: 1}
-    assert [row.message.payload for row in waiting] == [raw for raw in events if raw is not None]
-    assert waiting[0].message.topic == _TOPIC
+    raws = _recorded(tmp_path, None, Verdict.ON_GREEN, Verdict.VIOLATION, Verdict.ON_GREEN)
+    assert len(raws) == 1
+    assert json.loads(raws[0])["data"]["evidence"] is None
 
 
 def test_events_are_signed_numbered_and_stamped(tmp_path: Path) -> None:
-    with Outbox(tmp_path / "outbox.sqlite") as outbox:
-        recorder = _recorder(outbox, UtcMapping(1_749_880_800_000_000_000, 12.5))
-        raws = [recorder.record(_judged(Verdict.VIOLATION)) for _ in range(3)]
+    raws = _recorded(tmp_path, UtcMapping(1_749_880_800_000_000_000, 12.5), *[Verdict.VIOLATION] * 3)
     key = signing_key().public
-    checked = [event.verify(raw, trust(key)) for raw in raws if raw is not None]
+    checked = [event.verify(raw, trust(key)) for raw in raws]
     assert [one.sequence for one in checked] == [1, 2, 3]
     assert len({one.id for one in checked}) == 3
     crossed = datetime(2025, 6, 14, 6, tzinfo=UTC) + timedelta(microseconds=round(case().passage.t_cross_ns / 1000))
@@ -69,8 +71,6 @@ def test_events_are_signed_numbered_and_stamped(tmp_path: Path) -> None:
 
 
 def test_a_recording_without_a_stated_start_claims_no_time(tmp_path: Path) -> None:
-    with Outbox(tmp_path / "outbox.sqlite") as outbox:
-        raw = _recorder(outbox, None).record(_judged(Verdict.VIOLATION))
-    assert raw is not None
+    (raw,) = _recorded(tmp_path, None, Verdict.VIOLATION)
     assert "time" not in json.loads(raw)
     assert json.loads(raw)["data"]["clock"] == {"basis": "recording", "utc_bound_ms": None}

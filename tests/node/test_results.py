@@ -32,8 +32,9 @@ def test_what_is_not_known_is_empty() -> None:
 def test_both_files_appear_together_in_the_order_of_crossing(tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
     with ResultFolder(out) as results:
-        results.record(_ON_GREEN, None)
-        results.record(_ON_RED, b'{"an":"event"}')
+        results.record(_ON_GREEN)
+        results.record(_ON_RED)
+        results.event(b'{"an":"event"}')
         assert not (out / "passages.csv").exists()
     rows = list(csv.DictReader((out / "passages.csv").read_text().splitlines()))
     assert tuple(rows[0]) == HEADER
@@ -44,12 +45,13 @@ def test_both_files_appear_together_in_the_order_of_crossing(tmp_path: Path) -> 
 
 def test_a_failed_replay_leaves_the_last_good_results_alone(tmp_path: Path) -> None:
     with ResultFolder(tmp_path) as results:
-        results.record(_ON_RED, b"{}")
+        results.record(_ON_RED)
+        results.event(b"{}")
     before = (tmp_path / "passages.csv").read_bytes()
 
     def failing() -> None:
         with ResultFolder(tmp_path) as results:
-            results.record(_ON_GREEN, None)
+            results.record(_ON_GREEN)
             raise SourceError("the recording ends early")
 
     with pytest.raises(SourceError):
@@ -62,8 +64,9 @@ def test_raw_data_are_kept_on_request_with_the_figures_of_every_passage(tmp_path
     seen = TrackPoint(1_000_000_500, (1.006, 2.0, 3.0, 4.0), 0.98765)
     passage = replace(_PASSAGE, points=(seen,))
     with ResultFolder(tmp_path, b"schema = 1\n") as results:
-        results.record(replace(_ON_GREEN, passage=passage), None)
-        results.record(_ON_RED, b"{}")
+        results.record(replace(_ON_GREEN, passage=passage))
+        results.record(_ON_RED)
+        results.event(b"{}")
         results.record_lamps([LampEdge(-2_000_000_000, "north", Lamp.RED, lit=True)])
     first, second = [json.loads(line) for line in (tmp_path / "tracks.jsonl").read_text().splitlines()]
     assert (first["verdict"], first["t_confirm_s"], first["red_elapsed_s"]) == ("on_green", None, None)

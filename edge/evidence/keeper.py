@@ -1,0 +1,221 @@
+"""From a judged violation to its signed event: the case waits on the disk, its pictures in RAM, the event for both.
+
+A case is open from the moment of its verdict: its data are durable in the outbox, no picture is. A thread of low
+priority makes stills, clip and bundle, seals them, and puts event and evidence into the queue in the case's place.
+What was open when the node died is completed at the next start, without pictures, and says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edge import event
+from edge.errors import EvidenceError, OutboxError, StoplineError
+from edge.evidence.bundle import build_bundle
+from edge.evidence.masking import METHOD
+from edge.evidence.media import Media, make_media
+from edge.evidence.shipment import ship
+from edge.outbox import Case, Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edge.evidence.masking import Masker
+    from edge.evidence.ring import Hold, PacketRing
+    from edge.evidence.seal import Seal
+    from edge.keys import SigningKey
+    from edge.mqtt import Topics
+    from edge.outbox import Outbox
+
+RESTARTED = "There are no pictures: the node was restarted before they were complete."
+NO_ROOM = "There are no pictures: the node's disk had no room for them."
+_NICE = 10
+_POLL_S = 0.1
+_READY_AT_ONCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What makes an event and its messages out of a case: who signs, to whom it is sealed, where it goes."""
+
+    key: SigningKey
+    seal: Seal
+    topics: Topics
+    part_bytes: int
+    site_toml: bytes
+    site_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A case that is in the queue: the event's very bytes, and its bundle as it travels."""
+
+    event_id: str
+    event: bytes = field(repr=False)
+    sent: bytes = field(repr=False)
+    seal: str
+
+
+class Span(Protocol):
+    """How much of the video is kept around a passage."""
+
+    @property
+    def before_s(self) -> float: ...  # noqa: D102 - edge.config.Evidence says what these are
+    @property
+    def after_s(self) -> float: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An open case whose pictures are being awaited."""
+
+    case: Case
+    hold: Hold
+
+
+class CaseKeeper:
+    """Takes violations as they are judged; ``close`` when the video has ended.
+
+    ``done`` is called on the keeper's thread with each case that is in the queue, in the order they were taken.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        desk: Desk,
+        ring: PacketRing,
+        span: Span,
+        masker: Masker,
+        done: Callable[[Finished], None] = lambda _: None,
+    ) -> None:
+        self._outbox = outbox
+        self._desk = desk
+        self._ring = ring
+        self._span = span
+        self._masker = masker
+        self._done = done
+        self._waiting: deque[_Waiting] = deque()
+        self._changed = threading.Condition()
+        self._ending = False
+        self._given_up = False
+        self._error: BaseException | None = None
+        self.without_pictures = 0
+        self._recover()
+        self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
+        self._thread.start()
+
+    def take(self, make: Callable[[int], dict[str, Any]], from_s: float, until_s: float) -> None:
+        """Open a case; ``make`` gives its unsigned event for a sequence number.
+
+        It happened between ``from_s`` and ``until_s``. The case is durable on return. OutboxError where there is no
+        room for it: then nothing is recorded of it.
+        """
+        case = self._outbox.open_case(lambda sequence: _case(make(sequence), self._desk.site_toml))
+        hold = self._ring.hold(_ns(from_s - self._span.before_s), _ns(until_s + self._span.after_s))
+        with self._changed:
+            self._waiting.append(_Waiting(case, hold))
+            self._changed.notify_all()
+
+    def keep_pace(self) -> None:
+        """Wait while too many cases are ready and not made yet; a recording can wait, so that no picture is lost."""
+        with self._changed:
+            while self._thread.is_alive() and sum(one.hold.is_ready for one in self._waiting) > _READY_AT_ONCE:
+                self._changed.wait(_POLL_S)
+
+    def close(self, within_s: float | None = None) -> None:
+        """Complete what is open, the video having ended; what is left after ``within_s`` stays open in the outbox.
+
+        Raises what has failed on the keeper's thread, if anything has.
+        """
+        with self._changed:
+            self._ending = True
+            self._changed.notify_all()
+        self._thread.join(within_s)
+        self._given_up = True
+        if self._error is not None:
+            raise self._error
+
+    def _recover(self) -> None:
+        for case in self._outbox.open_cases():
+            self._complete(case, Media.without_pictures(RESTARTED))
+
+    def _run(self) -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        try:
+            while (one := self._next()) is not None:
+                self._complete(one.case, self._media(one))
+                with self._changed:
+                    self._waiting.popleft()
+                    self._changed.notify_all()
+        except BaseException as error:  # noqa: BLE001 - raised again by close, in the main thread
+            self._error = error
+
+    def _next(self) -> _Waiting | None:
+        """The oldest case once its pictures are there; None where none will come any more."""
+        with self._changed:
+            while not self._given_up:
+                if self._waiting and (self._ending or self._waiting[0].hold.is_ready):
+                    return self._waiting[0]
+                if self._ending and not self._waiting:
+                    return None
+                self._changed.wait(_POLL_S)
+        return None
+
+    def _media(self, one: _Waiting) -> Media:
+        document, _ = _read(one.case)
+        try:
+            return make_media(document, one.hold.take(), self._masker, site_name=self._desk.site_name)
+        except StoplineError as error:
+            return Media.without_pictures(f"There are no pictures: {error}.")
+
+    def _complete(self, case: Case, media: Media) -> None:
+        """Queue a case with its pictures, or without them where they do not fit.
+
+        If even that fails the disk is at fault: the case stays open for the next start, and the node goes on.
+        """
+        try:
+            finished = self._queue(case, media)
+        except (OutboxError, EvidenceError):
+            media = Media.without_pictures(NO_ROOM)
+            try:
+                finished = self._queue(case, media)
+            except OutboxError as error:
+                self._error = error
+                return
+        self.without_pictures += not media.files
+        self._done(finished)
+
+    def _queue(self, case: Case, media: Media) -> Finished:
+        finished, messages = complete(self._desk, case, media)
+        self._outbox.complete_case(case.id, messages)
+        return finished
+
+
+def complete(desk: Desk, case: Case, media: Media) -> tuple[Finished, tuple[Message, ...]]:
+    """The signed event of a case and all messages to send, the event first."""
+    document, site_toml = _read(case)
+    bundle = build_bundle(document, site_toml, media, {"method": METHOD})
+    shipment = ship(case.id, bundle, desk.seal, desk.topics, desk.part_bytes)
+    raw = event.sign(event.with_evidence(document, shipment.reference), desk.key)
+    message = Message(case.id, desk.topics.violation, event.CONTENT_TYPE, raw)
+    return Finished(case.id, raw, shipment.sent, desk.seal.name), (message, *shipment.messages)
+
+
+def _case(document: Mapping[str, Any], site_toml: bytes) -> Case:
+    """All that completing the case after a crash takes: the event as it is, and the site file of that time."""
+    payload = event.canonical({"event": document, "site_toml": site_toml.decode("utf-8")})
+    return Case(document["id"], payload)
+
+
+def _read(case: Case) -> tuple[dict[str, Any], bytes]:
+    stored: dict[str, Any] = json.loads(case.payload)
+    return stored["event"], stored["site_toml"].encode("utf-8")
+
+
+def _ns(seconds: float) -> int:
+    return round(seconds * 1_000_000_000)
