@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge import __version__
+from edge.cli_keys import ca_app, keys_app
 from edge.errors import StoplineError
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-keys_app = typer.Typer(help="Make and show the node's signing key.", no_args_is_help=True)
 outbox_app = typer.Typer(help="Look at the events that wait for the broker.", no_args_is_help=True)
 model_app = typer.Typer(help="Look at, try out and fetch detectors.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
+app.add_typer(ca_app, name="ca")
 app.add_typer(model_app, name="model")
 app.add_typer(outbox_app, name="outbox")
 
@@ -195,7 +196,8 @@ def verify(
     file: Annotated[Path | None, typer.Argument(help="A file of signed events, one a line.")] = None,
     key: PublicKeys = None,
     bundle: Annotated[
-        Path | None, typer.Option("--bundle", help="The evidence: a bundle, or a folder of them; else evidence/ beside.")
+        Path | None,
+        typer.Option("--bundle", help="The evidence: a bundle, or a folder of them; else evidence/ beside."),
     ] = None,
     identity: Identity = None,
     tracks: Annotated[
@@ -291,32 +293,6 @@ def check(
     console.print(f"{site} is good.")
     for name, value in description.items():
         console.print(f"  {name}: {value}", markup=False)
-
-
-@keys_app.command("new")
-def keys_new(
-    file: Annotated[Path, typer.Argument(help="Where the private key goes (PEM, mode 0600).")],
-    force: Annotated[bool, typer.Option("--force", help="Replace a key that is there, for good.")] = False,
-) -> None:
-    """Make a signing key; its public part is written beside it as .pub.pem."""
-    from edge.keys import create_key
-
-    key = create_key(file, force=force)
-    public = file.with_suffix(".pub.pem")
-    public.write_bytes(key.public.pem)
-    print(f"{file} holds the private key, {public} the public one; its id is {key.kid}")
-
-
-@keys_app.command("show")
-def keys_show(
-    file: Annotated[Path, typer.Argument(help="A private key.")],
-) -> None:
-    """Print the public part of a signing key, which readers need to check events."""
-    from edge.keys import load_signing_key
-
-    key = load_signing_key(file)
-    print(key.public.pem.decode(), end="")
-    print(f"key id {key.kid}", file=sys.stderr)
 
 
 OutboxFile = Annotated[Path, typer.Argument(help="An outbox.sqlite of a node or a replay.")]

@@ -75,10 +75,7 @@ def create_key(path: Path, *, force: bool = False) -> FileKey:
 
     Raises KeyFileError where ``path`` exists, unless ``force``: a lost key cannot be made again.
     """
-    private = ec.generate_private_key(ec.SECP256R1())
-    pem = private.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = _pem(ec.generate_private_key(ec.SECP256R1()))
     write_whole(path, pem, mode=PRIVATE_MODE, replace=force)
     return FileKey.from_pem(pem)
 
@@ -105,4 +102,10 @@ def _file_key(path: Path, pem: bytes) -> FileKey:
         raise KeyFileError(f"{path} holds no private key: make one with 'stopline keys new {path}'") from None
     if not isinstance(private, ec.EllipticCurvePrivateKey) or not isinstance(private.curve, ec.SECP256R1):
         raise KeyFileError(f"{path} is no P-256 key: make one with 'stopline keys new'")
-    return FileKey.from_pem(pem)
+    return FileKey.from_pem(_pem(private))
+
+
+def _pem(private: ec.EllipticCurvePrivateKey) -> bytes:
+    return private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
