@@ -51,7 +51,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault. ``index`` counts from 0; None where no place of the ledger is meant. ``line`` as in the copy."""
+    """One fault. ``index`` counts from 0; None where no one place of the ledger is meant. ``line`` as in the copy."""
 
     fault: Fault
     index: int | None
@@ -355,7 +355,7 @@ def _between(claims: Mapping[int, Sequence[Entry]], start: int, end: int) -> Fin
         f"at least one of the events {start + 1} ({first.id}) to {end} ({last.id}) is not what the node logged, though "
         "the node's key signed each: ask for the ledger's leaf hashes to learn which"
     )
-    return Finding(Fault.REWRITTEN, start, first.id, first.line, words)
+    return Finding(Fault.REWRITTEN, None, "", None, words)
 
 
 def _rewritten(index: int, entry: Entry) -> Finding:
