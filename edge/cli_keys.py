@@ -113,7 +113,7 @@ def keys_rotate(
     print(
         f"{rotation.file} holds the next key {rotation.key.kid}; {request} is its request and {rotation.statement} the"
     )
-    print(f"old key's statement: give both to 'stopline ca sign', then enroll the certificate")
+    print("old key's statement: give both to 'stopline ca sign', then enroll the certificate")
 
 
 @ca_app.command("new")
