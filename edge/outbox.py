@@ -17,11 +17,12 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
+from edge.ballast import BALLAST_BYTES, Ballast
 from edge.errors import LedgerError, OutboxError
 from edge.ledger import store
 
@@ -37,6 +38,8 @@ MAX_BYTES: Final = 2_000_000_000
 MAX_REASON_CHARS: Final = 300
 LEAST_PART_BYTES: Final = 16_384  # evidence is cut no finer, so that the rows of a case can be counted beforehand
 
+_NO_SPACE = "cannot grow, since the disk is full: free some space; what it holds already is safe"
+_T = TypeVar("_T")
 _APPLICATION_ID = 0x53544F50  # "STOP"
 _VERSION = 2
 _BUSY_TIMEOUT_S = 10.0
@@ -163,14 +166,26 @@ class Counts:
     open_cases: int = 0
 
 
+class _DiskFullError(OutboxError):
+    """The file cannot grow."""
+
+
 class Outbox:
     """The queue in one file, made if absent. Every method raises OutboxError where the file cannot do its part."""
 
-    def __init__(self, path: Path, *, max_messages: int = MAX_MESSAGES, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        max_messages: int = MAX_MESSAGES,
+        max_bytes: int = MAX_BYTES,
+        ballast_bytes: int = BALLAST_BYTES,
+    ) -> None:
         self._path = path
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
+        self._ballast = Ballast(path.with_name(f"{path.name}-ballast"), ballast_bytes)
         self._connection = _open(path)
 
     def append(self, message: Message) -> None:
@@ -197,6 +212,8 @@ class Outbox:
 
         OutboxError where that room is not there: then nothing is written and the number is not used up.
         """
+        if not self._ballast.lay():
+            raise _DiskFullError(f"{self._path} {_NO_SPACE}")
         with self._transaction() as connection:
             sequence = _next_sequence(connection)
             case = make(sequence)
@@ -216,6 +233,9 @@ class Outbox:
         All of it becomes durable together, or the case stays open. OutboxError where the messages are larger than the
         room that is left; what fits into the case's own room is always taken, whatever else waits.
         """
+        self._despite_full_disk(lambda: self._complete(case_id, messages))
+
+    def _complete(self, case_id: str, messages: Sequence[Message]) -> None:
         with self._transaction() as connection:
             kept = _close_case(connection, case_id)
             if kept is None:
@@ -260,6 +280,9 @@ class Outbox:
 
     def delivered(self, ids: Iterable[str]) -> int:
         """Remove the messages that the broker has taken; says how many of these ids were still there."""
+        return self._despite_full_disk(lambda: self._remove(tuple(ids)))
+
+    def _remove(self, ids: Iterable[str]) -> int:
         with self._transaction() as connection:
             return sum(_remove(connection, message_id) for message_id in ids)
 
@@ -297,6 +320,9 @@ class Outbox:
     def close(self) -> None:
         """Close the file; harmless when done twice."""
         with self._lock:
+            with suppress(sqlite3.Error):
+                if not self._connection.execute("SELECT count(*) FROM open_case").fetchone()[0]:
+                    self._ballast.clear()
             self._connection.close()
 
     def __enter__(self) -> Self:
@@ -347,10 +373,27 @@ class Outbox:
                 "its broker; nothing unsent is deleted to make room"
             )
 
+    def _despite_full_disk(self, work: Callable[[], _T]) -> _T:
+        """Do what must be finished; where the disk is full, first in the log's own blocks, then in the ballast's."""
+        try:
+            return work()
+        except _DiskFullError:
+            self._fold()
+        try:
+            return work()
+        except _DiskFullError:
+            if not self._ballast.throw():
+                raise
+            self._fold()
+        return work()
+
     def _fold(self) -> None:
-        """Bring the log into the file itself, so that the room of an open case is there on the disk, not only noted."""
-        with self._locked() as connection:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        """Bring the log into the file itself, so that the room of an open case is there on the disk, not only noted.
+
+        What is committed is durable without it, so a disk too full for it is no failure.
+        """
+        with self._lock, suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextmanager
     def _locked(self) -> Iterator[sqlite3.Connection]:
@@ -492,13 +535,14 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise OutboxError(f"{path} {_words(error)}") from None
+        kind = _DiskFullError if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" else OutboxError
+        raise kind(f"{path} {_words(error)}") from None
 
 
 def _words(error: sqlite3.Error) -> str:
     name = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_FULL":
-        return "cannot grow, since the disk is full: free some space; what it holds already is safe"
+        return _NO_SPACE
     if name.startswith("SQLITE_BUSY"):
         return "is held by another program: end that program and try again"
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
