@@ -1,7 +1,6 @@
-"""Making persons and windscreens unrecognisable: who is where, what is masked for how long, and the masking itself.
+"""Who and what is masked in a case's pictures, and for how long: persons, riders and windscreens.
 
-Pictures are masked as they come from the decoder, before anything is encoded. What was there is replaced by the mean of
-each block, so it cannot be had back from the file.
+In doubt more is masked. What is never masked on purpose is the subject's body below its windscreen.
 """
 
 from __future__ import annotations
@@ -12,35 +11,32 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import av
-import numpy as np
-
 from edge.detector import Detector
 from edge.evidence.subject import Subject, ns_in_us
 from edge.records import NS_PER_S, Box, Contact, Detection, Frame, Size, VehicleClass
 from edge.sources.picture import DecodedPicture, Scalers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from numpy import bool_, uint8
-    from numpy.typing import NDArray
+    import av
 
     from edge.detector import Model
 
-LOOK_EVERY_NS = 99 * NS_PER_S // 1000  # so that at 25 or 30 pictures a second every third is looked at
-METHOD = "pixelated, block means"
+METHOD = "persons, riders and windscreens found by the detector, replaced by block means"
+LOOK_EVERY_NS = 99 * NS_PER_S // 1000  # at 25 or 30 pictures a second every third is looked at
 
-_PERSON_SCORE = 0.08
-_VEHICLE_SCORE = 0.25
+# Shares of the score from which the model's description says that a detection may continue a track.
+_PERSON_SHARE, _TWO_WHEELED_SHARE, _VEHICLE_SHARE = 0.8, 0.66, 1.2
+_ON_SUBJECT_SHARE = 1.6  # persons seen in the subject are mostly its lamps and mirrors
 _NMS_IOU = 0.6
+_CLOSER = 1.5
+_TILES = ((0.0, 0.55), (0.45, 1.0))  # left and right end, as shares of the picture's width
 _PERSON_FOR_NS = 600 * NS_PER_S // 1000  # a person stays masked so long before and after each sighting
+_SAME_IOU = 0.3
+_INSIDE = 0.7
 _TWO_WHEELED = (VehicleClass.MOTORCYCLE, VehicleClass.BICYCLE)
 _LARGE = (VehicleClass.TRUCK, VehicleClass.BUS)
-_PLANAR_420 = ("yuv420p", "yuvj420p")
-_BLOCKS_ACROSS = 54
-_LEAST_BLOCK_PX = 8
-_MOST_BLOCKS_A_MASK = 6
 
 
 class MaskKind(StrEnum):
@@ -49,6 +45,7 @@ class MaskKind(StrEnum):
     PERSON = "person"
     RIDER = "rider"
     WINDSCREEN = "windscreen"
+    SUBJECT_RIDER = "subject_rider"
     SUBJECT_WINDSCREEN = "subject_windscreen"
 
 
@@ -71,153 +68,158 @@ class Sighting:
 
 
 class Masker:
-    """Finds what must be masked, with a detector of its own on the whole picture. One call at a time, others wait."""
+    """Finds what must be masked, with detectors of its own on the whole picture. One call at a time, others wait.
+
+    Each picture is looked at twice, as it is and more closely: a network that takes any size is fed a larger one, else
+    two halves.
+    """
 
     def __init__(self, model: Model, *, threads: int = 1) -> None:
-        thresholds = model.thresholds.model_copy(update={"low": _PERSON_SCORE, "nms_iou": _NMS_IOU})
+        low = model.thresholds.low
+        thresholds = model.thresholds.model_copy(update={"low": low * _TWO_WHEELED_SHARE, "nms_iou": _NMS_IOU})
+        self.low = low
         self._model = replace(model, thresholds=thresholds)
         self._threads = threads
         self._lock = threading.Lock()
         self._scalers = Scalers()
-        self._detector: Detector | None = None
+        self._size_px: Size = (0, 0)
+        self._detectors: tuple[Detector, ...] = ()
 
     def look(self, t_ns: int, frame: av.VideoFrame) -> Sighting:
-        """Everybody and every vehicle in a picture. ModelError where the model cannot run."""
-        size_px = frame.width, frame.height
+        """Everybody and every vehicle in a picture, some of them twice. ModelError where the model cannot run."""
+        picture = Frame(t_ns, 0, DecodedPicture(frame, self._scalers))
         with self._lock:
-            if self._detector is None or self._detector.grid_px != size_px:
-                self._detector = Detector(self._model, size_px, threads=self._threads)
-            found = self._detector.detect(Frame(t_ns, 0, DecodedPicture(frame, self._scalers)))
-        return Sighting(t_ns, tuple(one for one in found if one.score >= _least(one.vehicle_class)))
+            if self._size_px != picture.picture.size_px:
+                self._size_px = picture.picture.size_px
+                self._detectors = tuple(self._looks())
+            found = [one for detector in self._detectors for one in detector.detect(picture)]
+        return Sighting(t_ns, tuple(one for one in found if one.score >= self.low * _share(one.vehicle_class)))
+
+    def _looks(self) -> Iterator[Detector]:
+        (width, height), form = self._size_px, self._model.input
+        yield Detector(self._model, self._size_px, threads=self._threads)
+        if form.dynamic:
+            sides = [form.stride * round(_CLOSER * side / form.stride) for side in form.size_px]
+            larger = form.model_copy(update={"size_px": (sides[0], sides[1])})
+            yield Detector(replace(self._model, input=larger), self._size_px, threads=self._threads)
+            return
+        for left, right in _TILES:
+            yield Detector(self._model, self._size_px, (left * width, 0, right * width, height), threads=self._threads)
 
 
-def _least(kind: VehicleClass) -> float:
-    return _PERSON_SCORE if kind is VehicleClass.PERSON else _VEHICLE_SCORE
+def _share(kind: VehicleClass) -> float:
+    if kind is VehicleClass.PERSON:
+        return _PERSON_SHARE
+    return _TWO_WHEELED_SHARE if kind in _TWO_WHEELED else _VEHICLE_SHARE
 
 
-def plan_masks(sightings: Sequence[Sighting], subject: Subject, size_px: Size) -> tuple[Mask, ...]:
-    """All masks of a clip of pictures of ``size_px``, from what was detected in some of its pictures."""
-    masks = [mask for seen, span in _with_spans(sightings) for mask in _masks_of(seen, span, subject, size_px)]
-    return tuple(masks + _subject_masks(subject, size_px))
+def plan_masks(sightings: Sequence[Sighting], subject: Subject, size_px: Size, low: float) -> tuple[Mask, ...]:
+    """All masks of pictures of ``size_px``, from what was detected in some of them.
 
-
-def _with_spans(sightings: Sequence[Sighting]) -> Iterable[tuple[Sighting, tuple[int, int]]]:
-    """Each sighting with how long it holds: until the neighbouring ones, so that every picture has the union of two."""
-    times = [seen.t_ns for seen in sightings]
-    last_ns = len(times) - 1
+    ``low`` is the score from which a detection may continue a track. A sighting holds until its neighbours, so that
+    every picture is masked by at least two; persons, who are slow and easily missed, stay masked for longer.
+    """
+    masks = list(_subject_masks(subject, size_px))
     for index, seen in enumerate(sightings):
-        yield seen, (times[max(0, index - 1)], times[min(last_ns, index + 1)])
+        around = sightings[max(0, index - 1)].t_ns, sightings[min(index + 1, len(sightings) - 1)].t_ns
+        own = _Own.at(seen.t_ns, subject, size_px, low)
+        for one in seen.detections:
+            mask = _mask(one, seen, own, size_px)
+            if mask is not None:
+                spread = _PERSON_FOR_NS if mask.kind is MaskKind.PERSON and not _rides(one, seen) else 0
+                from_ns, until_ns = min(around[0], seen.t_ns - spread), max(around[1], seen.t_ns + spread)
+                masks.append(replace(mask, from_ns=from_ns, until_ns=until_ns))
+    return tuple(dict.fromkeys(masks))
 
 
-def _masks_of(seen: Sighting, span: tuple[int, int], subject: Subject, size_px: Size) -> Iterable[Mask]:
-    own = _in_picture(subject.box_at(ns_in_us(seen.t_ns)), subject.grid_px, size_px)
-    for one in seen.detections:
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """The subject at one instant, in pixels of the picture; ``person_score`` is what a person on it must reach."""
+
+    box_px: Box
+    person_score: float
+
+    @classmethod
+    def at(cls, t_ns: int, subject: Subject, size_px: Size, low: float) -> _Own | None:
+        box = subject.box_near(ns_in_us(t_ns))
+        if box is None:
+            return None
+        # A rider has a mask of its own kind, that leaves the machine to be seen.
+        enough = 2.0 if subject.vehicle_class in _TWO_WHEELED else low * _ON_SUBJECT_SHARE
+        return cls(_in_picture(box, subject.grid_px, size_px), enough)
+
+    def is_seen_in(self, one: Detection) -> bool:
+        """Whether a detection is the subject itself, or a part of it taken for a person."""
         if one.vehicle_class is VehicleClass.PERSON:
-            from_ns, until_ns = seen.t_ns - _PERSON_FOR_NS, seen.t_ns + _PERSON_FOR_NS
-            yield Mask(from_ns, until_ns, _grown(one.box_px, 0.15, 0.1, size_px), MaskKind.PERSON)
-        elif own is None or _overlap(own, one.box_px) < 0.4:
-            kind = MaskKind.RIDER if one.vehicle_class in _TWO_WHEELED else MaskKind.WINDSCREEN
-            yield Mask(*span, _upper(one.box_px, one.vehicle_class), kind)
+            return _share_inside(one.box_px, self.box_px) >= _INSIDE and one.score < self.person_score
+        return _iou(one.box_px, self.box_px) >= _SAME_IOU
 
 
-def _subject_masks(subject: Subject, size_px: Size) -> list[Mask]:
-    """The subject's own windscreen in front view, or its rider: at every observation until the next."""
+def _mask(one: Detection, seen: Sighting, own: _Own | None, size_px: Size) -> Mask | None:
+    """The mask of one detection, at the instant of its sighting alone; None for the subject itself."""
+    box, kind = one.box_px, one.vehicle_class
+    if own is not None and own.is_seen_in(one):
+        return None
+    if kind is VehicleClass.PERSON:
+        return Mask(seen.t_ns, seen.t_ns, _grown(box, 0.15, 0.1, size_px), MaskKind.PERSON)
+    if kind in _TWO_WHEELED:
+        return Mask(seen.t_ns, seen.t_ns, _grown(box, 0.1, 0.1, size_px), MaskKind.RIDER)
+    return Mask(seen.t_ns, seen.t_ns, _upper(box, kind), MaskKind.WINDSCREEN)
+
+
+def _rides(person: Detection, seen: Sighting) -> bool:
+    """Whether a person is seen inside of a vehicle, and so moves with it; such a mask must not stay behind."""
+    return any(
+        other.vehicle_class is not VehicleClass.PERSON and _share_inside(person.box_px, other.box_px) >= _INSIDE
+        for other in seen.detections
+    )
+
+
+def _subject_masks(subject: Subject, size_px: Size) -> Iterator[Mask]:
+    """The subject's own windscreen in front view, or its rider in any: from each observation until the next."""
     two_wheeled = subject.vehicle_class in _TWO_WHEELED
     if subject.contact is not Contact.FRONT and not two_wheeled:
-        return []
-    kind = MaskKind.RIDER if two_wheeled else MaskKind.SUBJECT_WINDSCREEN
-    masks = []
-    for (t_us, box), (next_us, _) in pairwise((*subject.track.items(), (max(subject.track), (0.0, 0.0, 0.0, 0.0)))):
-        placed = _in_picture(box, subject.grid_px, size_px)
-        assert placed is not None
-        masks.append(Mask(1000 * t_us - 500, 1000 * next_us + 500, _upper(placed, subject.vehicle_class), kind))
-    return masks
+        return
+    kind = MaskKind.SUBJECT_RIDER if two_wheeled else MaskKind.SUBJECT_WINDSCREEN
+    times_us = [*subject.track, max(subject.track, default=0)]
+    for t_us, next_us in pairwise(times_us):
+        placed = _in_picture(subject.track[t_us], subject.grid_px, size_px)
+        yield Mask(1000 * t_us - 500, 1000 * next_us + 500, _upper(placed, subject.vehicle_class), kind)
 
 
-def _in_picture(box: Box | None, grid_px: Size, size_px: Size) -> Box | None:
-    if box is None:
-        return None
+def _in_picture(box: Box, grid_px: Size, size_px: Size) -> Box:
     x, y = size_px[0] / grid_px[0], size_px[1] / grid_px[1]
     return box[0] * x, box[1] * y, box[2] * x, box[3] * y
 
 
 def _upper(box: Box, kind: VehicleClass) -> Box:
+    """Where a vehicle's windows, or the body of its rider, are."""
     share = 0.6 if kind in _LARGE or kind in _TWO_WHEELED else 0.5
     return box[0], box[1], box[2], box[1] + share * (box[3] - box[1])
 
 
 def _grown(box: Box, across: float, along: float, size_px: Size) -> Box:
-    """A box grown by shares of its sides, and by a hundredth of the picture, on each side."""
+    """A box grown by shares of its sides, and by a two-hundredth of the picture's width, on each side."""
     dx, dy = across * (box[2] - box[0]) + size_px[0] / 200, along * (box[3] - box[1]) + size_px[0] / 200
     return box[0] - dx, box[1] - dy, box[2] + dx, box[3] + dy
 
 
-def _overlap(a: Box, b: Box) -> float:
-    """Intersection over union."""
-    width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-    shared = max(width, 0.0) * max(height, 0.0)
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared
+def _area(box: Box) -> float:
+    return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
+
+
+def _shared(a: Box, b: Box) -> float:
+    return _area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
+
+
+def _iou(a: Box, b: Box) -> float:
+    shared = _shared(a, b)
+    union = _area(a) + _area(b) - shared
     return shared / union if union > 0 else 0.0
 
 
-def pixelated(frame: av.VideoFrame, boxes: Iterable[Box]) -> av.VideoFrame:
-    """A copy of a picture (in 4:2:0) with the boxes replaced by the means of coarse blocks.
-
-    The blocks lie on one grid over the whole picture, and every block that a box touches is masked whole. A mask of
-    more than some blocks in width and height is made of larger ones, so that nearness shows no more of anybody.
-    """
-    plain = frame if frame.format.name in _PLANAR_420 else frame.reformat(format="yuv420p")
-    levels = _levels(list(boxes), (frame.width, frame.height))
-    masked = av.VideoFrame(frame.width, frame.height, plain.format.name)
-    masked.colorspace, masked.color_range = plain.colorspace, plain.color_range
-    for source, target, step in zip(plain.planes, masked.planes, (1, 2, 2), strict=True):
-        width, height = -(-frame.width // step), -(-frame.height // step)
-        pixels = np.frombuffer(memoryview(source), np.uint8).reshape(-1, source.line_size)[:height, :width]
-        for block, cells in levels:
-            pixels = _averaged(pixels, cells, block // step)
-        room = np.frombuffer(memoryview(target), np.uint8).reshape(-1, target.line_size)
-        room[:height, :width] = pixels
-    return masked
-
-
-def block_px(width_px: int) -> int:
-    """The side of the smallest blocks in a picture of a width; even, as 4:2:0 halves it."""
-    return max(_LEAST_BLOCK_PX, 2 * -(-width_px // (2 * _BLOCKS_ACROSS)))
-
-
-def _levels(boxes: list[Box], size_px: Size) -> list[tuple[int, NDArray[bool_]]]:
-    """Sides of blocks, each with the cells of its grid that are masked; smallest first."""
-    sorted_boxes: dict[int, list[Box]] = {}
-    for box in boxes:
-        side = block_px(size_px[0])
-        while min(box[2] - box[0], box[3] - box[1]) > _MOST_BLOCKS_A_MASK * side:
-            side *= 2
-        sorted_boxes.setdefault(side, []).append(box)
-    return [(side, _cells(among, side, size_px)) for side, among in sorted(sorted_boxes.items())]
-
-
-def _cells(boxes: list[Box], side: int, size_px: Size) -> NDArray[bool_]:
-    columns, rows = -(-size_px[0] // side), -(-size_px[1] // side)
-    cells = np.zeros((rows, columns), np.bool_)
-    for x1, y1, x2, y2 in boxes:
-        left, top = max(0, int(x1 // side)), max(0, int(y1 // side))
-        right, bottom = max(0, int(-(-x2 // side))), max(0, int(-(-y2 // side)))
-        cells[top:bottom, left:right] = True
-    return cells
-
-
-def _averaged(pixels: NDArray[uint8], cells: NDArray[bool_], side: int) -> NDArray[uint8]:
-    """A copy whose masked cells hold their mean; what an edge cell lacks is made up of its last row and column."""
-    rows, columns = cells.shape
-    height, width = pixels.shape
-    work = np.empty((rows * side, columns * side), np.uint8)
-    work[:height, :width] = pixels
-    work[height:, :width] = pixels[-1]
-    work[:, width:] = work[:, width - 1 : width]
-    blocks = work.reshape(rows, side, columns, side).swapaxes(1, 2)
-    means = blocks[cells].mean(axis=(1, 2)).round().astype(np.uint8)
-    blocks[cells] = means[:, None, None]
-    return work[:height, :width]
+def _share_inside(box: Box, other: Box) -> float:
+    return _shared(box, other) / max(_area(box), 1e-9)
 
 
 def masks_csv(masks: Iterable[Mask]) -> bytes:

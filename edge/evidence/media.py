@@ -11,7 +11,8 @@ import av.error
 from edge.errors import EvidenceError
 from edge.evidence.clip import Clip, ClipWriter
 from edge.evidence.datablock import Place, entries, with_block
-from edge.evidence.masking import LOOK_EVERY_NS, Sighting, masks_csv, pixelated, plan_masks
+from edge.evidence.masking import LOOK_EVERY_NS, Sighting, masks_csv, plan_masks
+from edge.evidence.pixels import pixelated
 from edge.evidence.stills import choose_stills, to_image, to_jpeg
 from edge.evidence.subject import US_PER_S, Subject, ns_in_us
 from edge.records import NS_PER_S
@@ -83,7 +84,7 @@ def _plan(excerpt: Excerpt, subject: Subject, masker: Masker, chosen: frozenset[
         if t_ns >= due_ns or t_ns in chosen:
             sightings.append(masker.look(t_ns, frame))
             size_px, due_ns = (frame.width, frame.height), t_ns + LOOK_EVERY_NS
-    return plan_masks(sightings, subject, size_px)
+    return plan_masks(sightings, subject, size_px, masker.low)
 
 
 def _encode(

@@ -220,18 +220,18 @@ class PacketRing:
     def _shortened(self, hold: Hold, groups: list[_Group]) -> Iterator[str]:
         latest_ns, start_ns = self._latest_ns(), groups[0].start_ns if groups else None
         if start_ns is None or latest_ns is None:
-            yield "no picture of the passage was left" + self._why(hold)
+            yield "There is no picture of the passage" + self._why(hold)
             return
         late_s, early_s = (start_ns - hold.from_ns) / NS_PER_S, (hold.until_ns - latest_ns) / NS_PER_S
         if start_ns - hold.from_ns > _TOLERANCE_NS:
-            yield f"the clip begins {late_s:.1f} s later than planned" + self._why(hold)
+            yield f"The clip begins {late_s:.1f} s later than planned" + self._why(hold)
         if hold.until_ns - latest_ns > _TOLERANCE_NS:
-            yield f"the clip ends {early_s:.1f} s earlier than planned: the video ended there"
+            yield f"The clip ends {early_s:.1f} s earlier than planned: the video ended there."
 
     def _why(self, hold: Hold) -> str:
         if self._overrun_ns is not None and self._overrun_ns > hold.from_ns:
-            return f": the {self._max_bytes:,} bytes of memory for video did not hold more"
-        return ": the video had not begun, or what came before was given up already"
+            return f": the {self._max_bytes:,} bytes of memory for video did not hold more."
+        return ": the video had not begun, or what came before was given up already."
 
 
 class Hold:

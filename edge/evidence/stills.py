@@ -47,11 +47,11 @@ def choose_stills(subject: Subject, times_ns: Iterable[int]) -> tuple[tuple[Stil
     missing: list[str] = []
     for still, place in ((_before(subject, seen), "before the stop line"), (_past(subject, seen), PAST_ALONE)):
         if still is None:
-            missing.append(f"no picture of the vehicle {place} was left")
+            missing.append(f"There is no picture of the vehicle {place}.")
             continue
         stills.append(still)
         if still.claim in {BEFORE_ALONE, PAST_ALONE}:
-            missing.append(f"the picture {place} was taken when red was not shown beyond doubt")
+            missing.append(f"The picture {place} was taken when red was not shown beyond doubt.")
     return tuple(stills), tuple(missing)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 US_PER_S = 1_000_000
+BEYOND_US = US_PER_S // 2
+_STEPS_ON = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +61,20 @@ class Subject:
         start_us, end_us = self.red_us
         return t_us >= start_us and (end_us is None or t_us < end_us)
 
-    def box_at(self, t_us: int) -> Box | None:
-        """Where the vehicle was, between two observations on the straight way; None outside of its track."""
-        if t_us in self.track:
-            return self.track[t_us]
-        before = max((t for t in self.track if t < t_us), default=None)
-        after = min((t for t in self.track if t > t_us), default=None)
-        if before is None or after is None:
+    def box_near(self, t_us: int) -> Box | None:
+        """About where the vehicle was: on the straight way between observations and a little beyond them, else None."""
+        times = list(self.track)
+        if not times or not times[0] - BEYOND_US <= t_us <= times[-1] + BEYOND_US:
             return None
-        share = (t_us - before) / (after - before)
-        corners = [a + share * (b - a) for a, b in zip(self.track[before], self.track[after], strict=True)]
+        at = bisect_right(times, t_us)
+        if len(times) == 1 or (at > 0 and times[at - 1] == t_us):
+            return self.track[times[max(0, at - 1)]]
+        # Beyond an end the way of the last observations goes on, of several since a single step is mostly noise.
+        first = min(max(at - 1, 0), max(0, len(times) - 1 - _STEPS_ON)) if at == len(times) else max(at - 1, 0)
+        last = min(len(times) - 1, _STEPS_ON) if at == 0 else min(at, len(times) - 1)
+        share = (t_us - times[first]) / (times[last] - times[first])
+        a, b = self.track[times[first]], self.track[times[last]]
+        corners = [start + share * (end - start) for start, end in zip(a, b, strict=True)]
         return corners[0], corners[1], corners[2], corners[3]
 
 

@@ -88,7 +88,7 @@ def test_a_ring_that_has_forgotten_the_beginning_still_gives_exact_pictures(tmp_
     ring = PacketRing(2, PLENTY)
     given = read(path, ring)
     excerpt = ring.hold(0, 8 * NS_PER_S).take()
-    assert excerpt.shortened[0].startswith("the clip begins 5.")
+    assert excerpt.shortened[0].startswith("The clip begins 5.")
     again = [(t_ns, digest_of(frame)) for t_ns, frame in excerpt.pictures()]
     assert again == given[-len(again) :]
     assert 50 <= len(again) <= 80

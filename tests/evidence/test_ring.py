@@ -85,14 +85,14 @@ def test_the_end_of_the_stream_makes_every_hold_ready_and_the_excerpt_says_so() 
     ring.end()
     assert hold.is_ready
     (reason,) = hold.take().shortened
-    assert reason == "the clip ends 5.0 s earlier than planned: the video ended there"
+    assert reason == "The clip ends 5.0 s earlier than planned: the video ended there."
 
 
 def test_a_span_from_before_the_stream_begins_later_and_says_so() -> None:
     ring = running()
     stream(ring, 0, 100)
     (reason,) = ring.hold(-3 * NS_PER_S, 2 * NS_PER_S).take().shortened
-    assert reason.startswith("the clip begins 3.0 s later than planned: the video had not begun")
+    assert reason.startswith("The clip begins 3.0 s later than planned: the video had not begun")
 
 
 def test_an_overrun_drops_the_oldest_pictures_and_the_excerpt_says_so() -> None:
@@ -103,7 +103,7 @@ def test_an_overrun_drops_the_oldest_pictures_and_the_excerpt_says_so() -> None:
     excerpt = hold.take()
     assert excerpt.packets[0].pts == 50
     assert excerpt.shortened == (
-        "the clip begins 2.0 s later than planned: the 10,000 bytes of memory for video did not hold more",
+        "The clip begins 2.0 s later than planned: the 10,000 bytes of memory for video did not hold more.",
     )
     assert ring.overruns == 2
 
@@ -114,7 +114,7 @@ def test_a_group_too_large_for_the_ring_is_given_up_and_the_next_is_kept() -> No
     assert ring.held_bytes <= 2000
     hold = ring.hold(0, 2 * NS_PER_S)
     (reason,) = hold.take().shortened
-    assert reason == "no picture of the passage was left: the 2,000 bytes of memory for video did not hold more"
+    assert reason == "There is no picture of the passage: the 2,000 bytes of memory for video did not hold more."
     stream(ring, 50, 60)
     assert ring.hold(2 * NS_PER_S, 3 * NS_PER_S).take().times_ns == tuple(i * STEP_NS for i in range(50, 60))
 
