@@ -25,6 +25,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.errors import BrokerError
+from edge.tls import TidySocket, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,6 +138,7 @@ class _Endpoint:
     host: str
     port: int
     tls: ssl.SSLContext | None
+    certified: bool
     username: str | None
     password: str | None = field(repr=False)
 
@@ -355,7 +357,8 @@ def _endpoint(broker: Broker) -> _Endpoint:
         raise BrokerError(_bad_url(broker.url))
     username = unquote(url.username) if url.username else broker.username
     password = unquote(url.password) if url.password else _password(broker)
-    return _Endpoint(url.hostname, port, _tls(broker, url.scheme), username, password)
+    tls = _tls(broker, url.scheme)
+    return _Endpoint(url.hostname, port, tls, broker.cert is not None, username, password)
 
 
 def _bad_url(url: str) -> str:
@@ -387,31 +390,31 @@ def _tls(broker: Broker, scheme: str) -> ssl.SSLContext | None:
             f"{broker.ca} cannot be used as the broker's CA certificate ({_brief(error)}): give the authority's, in PEM"
         ) from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.sslsocket_class = _TidySocket
+    context.sslsocket_class = TidySocket
     if broker.cert is not None and broker.key is not None:
         _load_client_certificate(context, broker.cert, broker.key)
     return context
-
-
-class _TidySocket(ssl.SSLSocket):
-    """Closes itself after a failed handshake, where paho would leave it open."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except BaseException:
-            self.close()
-            raise
 
 
 def _load_client_certificate(context: ssl.SSLContext, cert: Path, key: Path) -> None:
     try:
         context.load_cert_chain(cert, key, password=lambda: b"")
     except (OSError, ssl.SSLError) as error:
+        if _lies_in_tpm(key):
+            raise BrokerError(
+                f"{key} lies in a TPM, where TLS cannot reach it: name a key file of its own as the broker's "
+                "key, certified with --use tls"
+            ) from None
         raise BrokerError(
             f"{cert} with {key} cannot be used as client certificate and key ({_brief(error)}): they must belong "
             "together, in PEM, the key without a password"
         ) from None
+
+
+def _lies_in_tpm(key: Path) -> bool:
+    with suppress(OSError):
+        return b"-----BEGIN TSS2 PRIVATE KEY-----" in key.read_bytes()
+    return False
 
 
 def _no_properties(packet: int) -> Properties:
@@ -449,10 +452,9 @@ def _refused(where: _Endpoint, reason: ReasonCode) -> str:
 
 def _unreachable(where: _Endpoint, error: OSError | ValueError) -> str:
     name = _name(where)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"{name} shows a certificate that is not trusted ({error.verify_message}): check the CA and the host name"
-        )
+    refused = refusal(error, with_certificate=where.certified) if isinstance(error, ssl.SSLError) else None
+    if refused is not None:
+        return f"{name} {refused}"
     if isinstance(error, ssl.SSLError) or (where.tls is not None and isinstance(error, ConnectionResetError)):
         return f"{name} does not speak TLS as expected ({_brief(error)}): check its port and certificates"
     if isinstance(error, socket.gaierror):
