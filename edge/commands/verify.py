@@ -1,77 +1,173 @@
-"""``stopline verify``: checks signed events in a file, one by one."""
+"""``stopline verify``: checks signed events with their evidence, and replayed passages, by the independent verifier."""
 
 from __future__ import annotations
 
+import csv
+import json
+import tomllib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from edge import event
-from edge.errors import ConfigError, EventError
+from edge import verify
+from edge.errors import ConfigError
 from edge.keys import load_public_keys
+from edge.verify import Outcome, Report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edge.keys import PublicKey
-
 _MAX_FILE_BYTES = 1_000_000_000
-_BESIDE = "node.pub.pem"
+_KEY_BESIDE = "node.pub.pem"
+_EVIDENCE_BESIDE = "evidence"
+_SUFFIXES = (".tar", ".tar.age")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found of one event; ``event_id`` is empty where it could not even be read."""
+class Evidence:
+    """Where bundles lie (a file, or a folder of ``<event id>.tar[.age]``), and the text of the key that opens them."""
+
+    where: Path | None = None
+    identity: str | None = None
+
+    def of(self, raw: bytes) -> bytes | None:
+        """The bundle of the event in these bytes; None where there is none."""
+        if self.where is None or not self.where.is_dir():
+            return None if self.where is None else read_bytes(self.where)
+        name = event_id(raw)
+        files = [self.where / (name + suffix) for suffix in _SUFFIXES]
+        return next((read_bytes(file) for file in files if file.is_file()), None) if "/" not in name else None
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found of one line of a file of events."""
 
     line: int
     event_id: str
-    intact: bool
-    words: str
+    report: Report
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
     """The findings, and whether the keys were given by the reader (else they only lay beside the file)."""
 
-    findings: tuple[Finding, ...]
+    events: tuple[Checked, ...]
     trusted: bool
 
     @property
     def intact(self) -> bool:
         """Whether there is at least one event and every one holds."""
-        return bool(self.findings) and all(finding.intact for finding in self.findings)
+        return bool(self.events) and all(checked.report.intact for checked in self.events)
 
 
-def verify_file(file: Path, key_files: Sequence[Path]) -> Verification:
-    """Check every event of ``file``, one a line. ConfigError where there is nothing to check, or no key for it."""
-    raw = _read(file)
-    beside = file.parent / _BESIDE
-    if not key_files and not beside.exists():
-        raise ConfigError(f"No key to check {file} with: give the node's public key with --key")
-    keys = load_public_keys(key_files or [beside])
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """Passages of a replay judged again: how many, and each that came out otherwise, in words."""
+
+    passages: int
+    differing: tuple[str, ...]
+
+
+def verify_file(
+    file: Path, key_files: Sequence[Path], bundle: Path | None = None, identity: Path | None = None
+) -> Verification:
+    """Check every event of ``file``, one a line, with its evidence where that is at hand.
+
+    ConfigError where there is nothing to check, or no key for it.
+    """
+    raw = read_bytes(file)
+    keys = trusted_keys(key_files or _beside(file))
+    evidence = evidence_at(bundle or _existing(file.parent / _EVIDENCE_BESIDE), identity)
     lines = raw.removesuffix(b"\n").split(b"\n") if raw else []
-    return Verification(tuple(_finding(*line, keys) for line in enumerate(lines, start=1)), bool(key_files))
+    checked = (
+        Checked(number, event_id(line), verify.check(line, keys, evidence.of(line), identity=evidence.identity))
+        for number, line in enumerate(lines, start=1)
+    )
+    return Verification(tuple(checked), bool(key_files))
 
 
-def _read(file: Path) -> bytes:
+def verify_tracks(folder: Path) -> Recomputed:
+    """Judge every passage of ``replay --keep-tracks`` again from its raw data. ConfigError where they are not there."""
+    try:
+        site = tomllib.loads(read_bytes(folder / "site.toml").decode())
+        edges = list(csv.DictReader(read_bytes(folder / "lamps.csv").decode().splitlines()))
+        lines = [json.loads(line) for line in read_bytes(folder / "tracks.jsonl").splitlines()]
+        cases = [(line, _as_event_data(line, site, edges)) for line in lines]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"{folder} does not hold what replay --keep-tracks writes ({error}): replay again") from None
+    differing = (
+        f"{line['lane']}, track {line['track']}: {words}" for line, data in cases for words in verify.differences(data)
+    )
+    return Recomputed(len(cases), tuple(differing))
+
+
+def read_bytes(file: Path) -> bytes:
+    """A file's content; ConfigError in a sentence where it cannot be had."""
     try:
         if file.stat().st_size > _MAX_FILE_BYTES:
             raise ConfigError(f"{file} is over 1 GB: split it at line ends")
         return file.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{file} cannot be read ({error.strerror}): give a file of signed events") from None
+        raise ConfigError(f"{file} cannot be read ({error.strerror}): give a file that is there") from None
 
 
-def _finding(line: int, raw: bytes, keys: dict[str, PublicKey]) -> Finding:
+def trusted_keys(files: Sequence[Path]) -> dict[str, verify.Key]:
+    """Public keys by their names, as the verifier takes them."""
+    return dict(verify.load_key(key.pem) for key in load_public_keys(files).values())
+
+
+def evidence_at(where: Path | None, identity: Path | None) -> Evidence:
+    """The evidence that was named on the command line; ConfigError where it is not there."""
+    if where is not None and not where.exists():
+        raise ConfigError(f"{where} does not exist: give a bundle, or the folder that bundles lie in")
+    return Evidence(where, None if identity is None else read_bytes(identity).decode("utf-8", "replace"))
+
+
+def event_id(raw: bytes) -> str:
+    """The id of an event, or nothing where it cannot be read."""
     try:
-        verified = event.verify(raw, keys)
-    except EventError as error:
-        return Finding(line, _id_of(raw), intact=False, words=str(error))
-    return Finding(line, verified.id, intact=True, words="intact: signed by the key and unchanged since")
-
-
-def _id_of(raw: bytes) -> str:
-    try:
-        return event.read(raw).id
-    except EventError:
+        document = json.loads(raw)
+    except (ValueError, RecursionError):
         return ""
+    name = document.get("id") if isinstance(document, dict) else None
+    return name if isinstance(name, str) else ""
+
+
+def sentence(report: Report) -> str:
+    """The outcome, and what led to it where it is not the best."""
+    reasons = [finding.words for finding in report.findings if finding.outcome is report.outcome]
+    return report.outcome.value if report.outcome is Outcome.RECOMPUTED else " ".join([report.outcome.value, *reasons])
+
+
+def _beside(file: Path) -> list[Path]:
+    beside = file.parent / _KEY_BESIDE
+    if not beside.exists():
+        raise ConfigError(f"No key to check {file} with: give the node's public key with --key")
+    return [beside]
+
+
+def _existing(folder: Path) -> Path | None:
+    return folder if folder.is_dir() else None
+
+
+def _as_event_data(line: dict[str, Any], site: dict[str, Any], edges: list[dict[str, str]]) -> dict[str, Any]:
+    """One line of ``tracks.jsonl`` with its site and lamps, laid out as an event's ``data``."""
+    data = verify.settings(site, line["lane"])
+    group = data["signal_group"]
+    deductions = {"clock": 0.0} | line["deductions_s"]
+    return data | {
+        "verdict": line["verdict"],
+        "phase": line["phase"],
+        "vehicle_class": line["class"],
+        "crossing": {name: line[name] for name in ("t_cross_s", "uncertainty_s", "t_confirm_s", "point_px")},
+        "red_time": {
+            "elapsed_s": line["red_elapsed_s"],
+            "at_least_s": line["red_at_least_s"],
+            "deductions_s": deductions,
+        },
+        "amber": data["amber"] | {"measured_s": line["amber_s"]},
+        "speed_mps": line["speed_mps"],
+        "track": line["points"],
+        "lamps": [(float(row["t_s"]), row["lamp"], row["lit"] == "1") for row in edges if row["group"] == group],
+    }

@@ -1,0 +1,776 @@
+"""Checks a Stopline case without trusting the node that made it: this file shares no code with the node.
+
+    python verify.py EVENTS [BUNDLE] --key NODE.pub.pem [--site SITE.toml] [--identity AGE.key]
+
+EVENTS holds signed events, one a line; BUNDLE is the evidence of one of them, or a folder of ``<event id>.tar[.age]``.
+Needs ``cryptography``, ``jsonschema`` and ``rfc8785``, and ``pyrage`` to open a sealed bundle. Written from the pages
+event-format, evidence, site-file, passages and judging in docs; docs/verify.md explains the findings.
+
+Exit code 0: every event is intact, by a trusted key, and its verdict follows from its raw data. 1: not. 2: unreadable.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import importlib
+import io
+import json
+import sys
+import tarfile
+import tomllib
+from dataclasses import dataclass, field
+from enum import Enum
+from itertools import pairwise
+from math import dist, fsum, hypot, inf, log, sqrt
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import rfc8785
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from jsonschema import Draft202012Validator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+Json = dict[str, Any]
+Key = ec.EllipticCurvePublicKey
+
+_SCHEMA = Path(__file__).with_name("schema") / "event.schema.json"
+_PICTURES = ("still-1.jpg", "still-1-data.jpg", "still-2.jpg", "still-2-data.jpg", "clip.mp4")
+
+
+class Outcome(Enum):
+    """What was found, from the best to the worst; the value is a sentence for anybody."""
+
+    RECOMPUTED = "Intact and recomputed: unchanged since it was signed, and the verdict follows from the raw data."
+    INCOMPLETE = "Intact and recomputed, but incomplete: unchanged since it was signed, but something is not there."
+    SEALED = "Intact and recomputed, but the evidence stayed closed: it is sealed, and no key was given that opens it."
+    UNTRUSTED = "Key not trusted: the parts agree with each other, but whether they come from the node is not known."
+    DIFFERS = "The verdict does not follow: computed again from the raw data, something comes out otherwise."
+    CHANGED = "Content changed: something is not as it was when the node signed it."
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at, and what was found in a sentence."""
+
+    outcome: Outcome
+    words: str
+
+
+@dataclass(slots=True)
+class Report:
+    """Everything found of one event; ``files`` are those of its bundle where it could be opened."""
+
+    event: Json = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst finding decides."""
+        return max((finding.outcome for finding in self.findings), key=list(Outcome).index)
+
+    @property
+    def intact(self) -> bool:
+        """Whether nothing speaks against the event and one of the given keys signed it."""
+        return self.outcome in (Outcome.RECOMPUTED, Outcome.INCOMPLETE, Outcome.SEALED)
+
+    def add(self, words: str, outcome: Outcome = Outcome.RECOMPUTED) -> None:
+        """Note a finding; without an outcome, a good one."""
+        self.findings.append(Finding(outcome, words))
+
+
+class UnreadableError(Exception):
+    """The input is not there or is no such thing: nothing can be said of any case."""
+
+
+class ChangedError(Exception):
+    """Something is not as it was signed; the text is the finding."""
+
+
+def load_key(pem: bytes) -> tuple[str, Key]:
+    """A public P-256 key and its name, the RFC 7638 thumbprint. Raises UnreadableError."""
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except ValueError:
+        key = None
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise UnreadableError("no public P-256 key: give the PEM file of the node's public key")
+    x, y = (_base64url(part.to_bytes(32, "big")) for part in (key.public_numbers().x, key.public_numbers().y))
+    return _base64url(hashlib.sha256(f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'.encode()).digest()), key
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def check(
+    raw: bytes,
+    keys: Mapping[str, Key],
+    bundle: bytes | None = None,
+    site: bytes | None = None,
+    identity: str | None = None,
+) -> Report:
+    """Everything that can be found of the event in these bytes.
+
+    ``bundle`` is its evidence, sealed or open; ``site`` the site file that was commissioned; ``identity`` the text of
+    an age key file. Raises nothing for anything that these hold.
+    """
+    report = Report()
+    try:
+        _check_form(report, raw)
+        _check_signature(report, raw, keys)
+        _check_bundle(report, bundle, identity)
+        if site is not None:
+            _check_site(report, site, "The site file that was given")
+        _check_verdict(report)
+    except ChangedError as changed:
+        report.add(str(changed), Outcome.CHANGED)
+    return report
+
+
+def _check_form(report: Report, raw: bytes) -> None:
+    """One spelling of every byte (RFC 8785), and the schema."""
+    try:
+        event = json.loads(raw[:1_000_001].decode("utf-8"))
+        same = rfc8785.dumps(event) == raw and isinstance(event, dict)
+    except (ValueError, RecursionError, rfc8785.CanonicalizationError):
+        raise ChangedError("This is no event, or it was damaged on the way: it is not valid JSON.") from None
+    if not same:
+        raise ChangedError(
+            "The event was changed or written anew: its bytes are not in the canonical form of RFC 8785."
+        )
+    error = next(Draft202012Validator(json.loads(_SCHEMA.read_bytes())).iter_errors(event), None)
+    if error is not None:
+        place = "/".join(map(str, error.absolute_path)) or "the event"
+        raise ChangedError(f"The event does not follow its schema: {place}: {error.message[:200]}.")
+    report.event = event
+    report.add("The event is complete in form: every field of its schema, no other, each byte in its one spelling.")
+
+
+def _check_signature(report: Report, raw: bytes, keys: Mapping[str, Key]) -> None:
+    """The signature is a detached ES256 JWS over the bytes without it (docs/event-format.md)."""
+    text = report.event["signature"]
+    head, _, tail = text.partition("..")
+    try:
+        decoded, signature = (base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)) for part in (head, tail))
+        header = json.loads(decoded)
+        kid = header.pop("kid")
+    except (ValueError, RecursionError, KeyError, AttributeError, TypeError):
+        raise ChangedError("The event's signature is damaged: it cannot be read.") from None
+    proper = f"{_base64url(decoded)}..{_base64url(signature)}" == text and len(signature) == 64
+    if not proper or header != {"alg": "ES256", "b64": False, "crit": ["b64"]}:
+        raise ChangedError("The event's signature is damaged, or of a kind that this format does not use.")
+    if kid not in keys:
+        words = f"The event names the key {kid}, but its key is not trusted: it is not among those given."
+        return report.add(words, Outcome.UNTRUSTED)
+    r_s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    signed = head.encode() + b"." + raw.replace(b',"signature":"' + text.encode() + b'"', b"", 1)
+    try:
+        keys[kid].verify(utils.encode_dss_signature(*r_s), signed, ec.ECDSA(hashes.SHA256()))
+    except InvalidSignature:
+        raise ChangedError(
+            "The event was changed after it was signed: its signature does not fit its content."
+        ) from None
+    return report.add(f"The signature holds: the key {kid} signed exactly these bytes.")
+
+
+def sha256(data: bytes) -> str:
+    """In hex, as events and manifests give it."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _check_bundle(report: Report, bundle: bytes | None, identity: str | None) -> None:
+    """The evidence as the signed event names it, and every file in it (docs/evidence.md)."""
+    evidence = report.event["data"]["evidence"]
+    if evidence is None:
+        return report.add("The node made no evidence bundle for this event.", Outcome.INCOMPLETE)
+    for sentence in evidence["missing"]:
+        report.add(f"Missing, as the node itself says: {sentence}", Outcome.INCOMPLETE)
+    if bundle is None:
+        return report.add("The evidence bundle was not at hand: its pictures are not checked.", Outcome.INCOMPLETE)
+    if sha256(bundle) not in (evidence["bundle_sha256"], evidence["sent_sha256"]):
+        raise ChangedError("The evidence bundle is not the one that the event was signed with: its SHA-256 differs.")
+    report.add("The evidence bundle is the one that the event was signed with, by its SHA-256.")
+    plain = bundle if sha256(bundle) == evidence["bundle_sha256"] else _unsealed(bundle, identity)
+    if isinstance(plain, str):
+        return report.add(plain, Outcome.SEALED)
+    if sha256(plain) != evidence["bundle_sha256"]:
+        raise ChangedError("The seal was opened, but it holds another bundle than the event says: its SHA-256 differs.")
+    report.files = _untar(plain)
+    _check_files(report)
+    gone = [name for name in _PICTURES if name not in report.files]
+    if gone and not evidence["missing"]:
+        report.add(f"Missing, and the node does not say why: {', '.join(gone)}.", Outcome.INCOMPLETE)
+    return None
+
+
+def _unsealed(bundle: bytes, identity: str | None) -> bytes | str:
+    """What age sealed, or in a sentence why it stays closed."""
+    if identity is None:
+        return "The evidence bundle is sealed, and no key was given to open it."
+    try:
+        age = importlib.import_module("pyrage")
+    except ImportError:
+        return "The evidence bundle is sealed: install pyrage, or give what `age -d -i KEY BUNDLE` makes of it."
+    try:
+        lines = [line for line in identity.split() if line.startswith("AGE-SECRET-KEY-")]
+        return bytes(age.decrypt(bundle, [age.x25519.Identity.from_str(line) for line in lines]))
+    except (age.DecryptError, age.IdentityError, ValueError):
+        return "The evidence bundle is sealed, and the key that was given does not open it."
+
+
+def _untar(data: bytes) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            for member in archive:
+                content = archive.extractfile(member)
+                if content is None or not member.isreg() or member.name in files or "/" in member.name:
+                    raise ChangedError(f"The evidence bundle holds what no bundle holds: {member.name[:100]}.")
+                files[member.name] = content.read()
+    except (tarfile.TarError, OSError, ValueError) as error:
+        raise ChangedError(f"The evidence bundle is no whole tar file ({error}).") from None
+    return files
+
+
+def _check_files(report: Report) -> None:
+    """Manifest against files, and the raw data in the bundle against the event's own."""
+    event, files = report.event, report.files
+    data = event["data"]
+    try:
+        manifest = json.loads(files["manifest.json"])
+        listed = {entry["name"]: (entry["bytes"], entry["sha256"]) for entry in manifest["files"]}
+        belongs = [manifest[name] for name in ("format", "event_id", "source", "missing")]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        raise ChangedError("The evidence bundle has no manifest, or one that cannot be read.") from None
+    if belongs != ["stopline-evidence/1", event["id"], event["source"], data["evidence"]["missing"]]:
+        raise ChangedError("The bundle's manifest speaks of another event than this one.")
+    there = {name: (len(raw), sha256(raw)) for name, raw in files.items() if name != "manifest.json"}
+    for name in sorted({*listed, *there}):
+        if listed.get(name) != there.get(name):
+            raise ChangedError(f"{name} in the bundle does not fit the bundle's manifest.")
+    report.add(f"Each of the bundle's {len(there)} files has the size and the SHA-256 that its manifest gives.")
+    own = {
+        "track.csv": _csv("t_s,x1,y1,x2,y2,confidence", data["track"]),
+        "lamps.csv": _csv("t_s,lamp,lit", data["lamps"]),
+        "origin.json": rfc8785.dumps({**data["origin"], "clock": data["clock"]}),
+    }
+    for name, content in own.items():
+        if files.get(name) != content:
+            raise ChangedError(f"{name} in the bundle is not there or says something else than the signed event.")
+    report.add(f"Track ({len(data['track'])} observations) and lamps in the bundle are those of the signed event.")
+    _check_site(report, files.get("site.toml", b""), "The site file in the bundle")
+
+
+def _csv(header: str, rows: Iterable[Iterable[Any]]) -> bytes:
+    """Rows as a bundle spells them: every number as in the event, so that texts can be compared."""
+    cells = ([cell if isinstance(cell, str) else rfc8785.dumps(cell).decode() for cell in row] for row in rows)
+    return "".join(line + "\n" for line in (header, *map(",".join, cells))).encode()
+
+
+def settings(site: Mapping[str, Any], lane_id: str) -> Json:
+    """What a site file (docs/site-file.md) says of one lane, under the names of an event's ``data``. KeyError."""
+    lane = {lane["id"]: lane for lane in site["lanes"]}[lane_id]
+    group = {group["id"]: group for group in site["signal_groups"]}[lane["signal_group"]]
+    signal = {"debounce_s": 0.01, "hold_s": 0.03, "transition_s": 0.25, "uncertainty_s": 0.02, "max_phase_s": 600.0}
+    rule = {"grace_s": 0.5, "confirm_within_s": 4.0, "dwell_s": 0.1, "rear_margin_s": 0.5, "vehicle_length_m": None}
+    drawn = {name: lane[name] for name in ("stop_line_px", "confirm_line_px", "direction")}
+    turn = lane.get("turn_on_red", "forbidden")
+    return {
+        "signal_group": group["id"],
+        "contact": lane["contact"],
+        "rule": rule | site.get("rule", {}),
+        "signal": {name: group.get(name, value) for name, value in signal.items()},
+        "amber": {"minimum_s": group.get("min_amber_s")},
+        "geometry": drawn | {"size_px": site["camera"]["size_px"], "turn_on_red": turn},
+        "calibration": site.get("calibration"),
+    }
+
+
+def _check_site(report: Report, toml: bytes, whose: str) -> None:
+    """Hold a site file's hash, and what it says of the lane, against the event."""
+    data = report.event["data"]
+    if sha256(toml) != data["origin"]["site_sha256"]:
+        raise ChangedError(f"{whose} is not the one that the verdict was reached with: its SHA-256 differs.")
+    try:
+        site = tomllib.loads(toml.decode("utf-8"))
+        odd = [name for name, value in settings(site, data["lane"]).items() if not _alike(value, data[name], name)]
+        known = report.event["source"].split("/")[2] == site["site"]["id"]
+    except (ValueError, KeyError, TypeError):
+        raise ChangedError(f"{whose} cannot be read, or has no lane {data['lane']}.") from None
+    if odd or not known:
+        raise ChangedError(f"{whose} says something else than the event of: {', '.join(odd) or 'the site'}.")
+    report.add(f"{whose} is the one whose SHA-256 was signed; the event's lines, rule and signal times are its own.")
+
+
+def _alike(ours: Any, theirs: Any, part: str) -> bool:
+    """Equal but for the event's rounding: positions to the hundredth, all else to the millionth."""
+    if isinstance(ours, dict):
+        return isinstance(theirs, dict) and all(_alike(value, theirs[name], part) for name, value in ours.items())
+    if isinstance(ours, list):
+        return len(ours) == len(theirs) and all(_alike(*pair, part) for pair in zip(ours, theirs, strict=True))
+    slack = 0.00501 if part in ("geometry", "calibration") else 5.1e-7
+    return bool(ours == theirs or (isinstance(ours, float) and abs(ours - theirs) <= slack))
+
+
+_FOREVER = 2**62
+_ALONE = {(True, False, False): "red", (False, True, False): "amber", (False, False, True): "green"}
+_ASPECTS = _ALONE | {(True, True, False): "red_amber", (False, False, False): "dark"}
+_NEXT = {"green": ("amber",), "amber": ("red",), "red": ("red_amber", "green"), "red_amber": ("green",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """What a signal group shows from an instant on, in microseconds; ``amber`` is that which led into a red."""
+
+    name: str
+    start: int
+    seen: bool = True
+    amber: int | None = None
+    fault: str | None = None
+
+
+def _lamp(edges: Sequence[tuple[int, bool]], hold: int, debounce: int) -> list[tuple[int, bool]]:
+    """One lamp's changes: gaps of up to ``hold`` closed, then pulses shorter than ``debounce`` dropped."""
+    pulses: list[tuple[int, int]] = []
+    for t, lit in edges:
+        burning = bool(pulses) and pulses[-1][1] == _FOREVER
+        if lit and not burning:
+            again = bool(pulses) and t - pulses[-1][1] <= hold
+            pulses.append((pulses.pop()[0] if again else t, _FOREVER))
+        elif burning and not lit:
+            pulses[-1] = (pulses[-1][0], t)
+    kept = [pulse for pulse in pulses if pulse[1] - pulse[0] >= debounce]
+    lit_first = edges[0][1] and kept[:1] == pulses[:1]
+    changes = [] if lit_first else [(edges[0][0], False)]
+    return changes + [change for start, end in kept for change in ((start, True), (end, False))]
+
+
+class _Signal:
+    """Walks through the aspects that one signal group has shown (docs/judging.md)."""
+
+    def __init__(self, transition_us: int, longest_us: int, minimum_us: int | None) -> None:
+        self._transition, self._longest, self._minimum = transition_us, longest_us, minimum_us
+        self._lasting: str | None = None
+        self._overlap: tuple[int, str] | None = None
+        self.phases = [Phase("unknown", -_FOREVER)]
+
+    def wait(self, now: int) -> None:
+        """Nothing changes until ``now``: an overlap may outlast what is tolerated, a phase its longest."""
+        if self._overlap is not None and now - self._overlap[0] > self._transition:
+            (start, aspect), self._overlap = self._overlap, None
+            if self._may_follow(aspect):
+                self._begin(aspect, start, start)
+            else:
+                self._lasting = aspect
+                self._fault(start, "order" if aspect in _NEXT else aspect)
+        stuck = self.phases[-1].start + self._longest
+        if self.phases[-1].name != "unknown" and stuck <= (self._overlap[0] if self._overlap else now):
+            self._fault(stuck, "stuck")
+
+    def show(self, t: int, aspect: str) -> None:
+        """The lamps show another aspect from ``t`` on."""
+        left = self._overlap[0] if self._overlap else t
+        self._overlap = None
+        if aspect in _ALONE.values() and aspect != self._lasting and self._may_follow(aspect):
+            self._begin(aspect, t, left)
+        elif aspect != self._lasting:
+            self._overlap = (left, aspect)
+
+    def _may_follow(self, aspect: str) -> bool:
+        free = self.phases[-1].name == "fault" or self._lasting not in _NEXT
+        return aspect in (_NEXT if free else _NEXT[str(self._lasting)])
+
+    def _begin(self, name: str, t: int, left: int) -> None:
+        first, before = self._lasting is None, self.phases[-1]
+        self._lasting = name
+        if before.name == "fault" and (name != "green" or first):
+            return
+        amber = left - before.start if (before.name, name, before.seen) == ("amber", "red", True) else None
+        short = amber is not None and self._minimum is not None and amber < self._minimum
+        self.phases.append(Phase(name, t, not first, amber, "short_amber" if short else None))
+
+    def _fault(self, t: int, fault: str) -> None:
+        if self.phases[-1].name != "fault":
+            self.phases.append(Phase("fault", t, fault=fault))
+
+
+def phases(lamps: Iterable[Sequence[Any]], signal: Mapping[str, float], minimum_s: float | None) -> list[Phase]:
+    """The phases that raw lamp edges ``(t_s, lamp, lit)`` of one group amount to."""
+    edges: dict[str, list[tuple[int, bool]]] = {"red": [], "amber": [], "green": []}
+    for t_s, lamp, lit in lamps:
+        edges[lamp].append((_us(t_s), lit))
+    minimum = None if minimum_s is None else _us(minimum_s)
+    walk = _Signal(_us(signal["transition_s"]), _us(signal["max_phase_s"]), minimum)
+    if all(edges.values()):
+        times = _us(signal["hold_s"]), _us(signal["debounce_s"])
+        changes = [(t, lamp, lit) for lamp, raw in edges.items() for t, lit in _lamp(raw, *times)]
+        state: dict[str, bool] = {}
+        for instant in sorted({_FOREVER, *(t for t, _, _ in changes)}):
+            walk.wait(instant)
+            state |= {lamp: lit for t, lamp, lit in changes if t == instant}
+            if len(state) == len(edges) and instant < _FOREVER:
+                walk.show(instant, _ASPECTS.get((state["red"], state["amber"], state["green"]), "conflict"))
+    return walk.phases
+
+
+def _us(seconds: float) -> int:
+    return round(seconds * 1_000_000)
+
+
+_NEAR_S, _SPEED_S = 0.8, 0.4
+_EDGE = 0.1  # of a box's height: what its bottom edge is good to
+_FEWEST, _FARTHEST_S = 5, 0.4
+_HIDDEN_S, _SEEN_S, _STEP, _STEP_PER_S, _SHAPE, _UNEVEN = 0.6, 0.5, 0.4, 1.0, 0.3, 0.1
+_ALONG = {"stop": (0.0, 1.0), "confirm": (-0.1, 1.1)}  # how far beyond its ends a line may be met, of its length
+
+
+class Box:
+    """One observation: its instant, the bottom-centre ``(x, y)``, width and height, at least a pixel each."""
+
+    def __init__(self, row: Sequence[float]) -> None:
+        self.t, x1, y1, x2, self.y = row[:5]
+        self.x, self.width, self.height = (x1 + x2) / 2, max(1.0, x2 - x1), max(1.0, self.y - y1)
+
+    def towards(self, other: Box, t: float) -> tuple[float, float]:
+        """Where the bottom-centre was at an instant on the straight way to another observation."""
+        share = (t - self.t) / (other.t - self.t)
+        return self.x + share * (other.x - self.x), self.y + share * (other.y - self.y)
+
+
+class Line:
+    """A line across the way of travel."""
+
+    def __init__(self, ends: Sequence[Sequence[float]], direction: Sequence[float]) -> None:
+        (self.x, self.y), (x2, y2) = ends
+        self.dx, self.dy, self.length = x2 - self.x, y2 - self.y, hypot(x2 - self.x, y2 - self.y)
+        self.sign = 1 if self.dx * direction[1] - self.dy * direction[0] > 0 else -1
+
+    def past(self, box: Box) -> float:
+        """Pixels past the line, negative before it."""
+        return self.sign * (self.dx * (box.y - self.y) - self.dy * (box.x - self.x)) / self.length
+
+    def met(self, place: tuple[float, float], which: str) -> bool:
+        """Whether a place on the line lies within its ends."""
+        along = ((place[0] - self.x) * self.dx + (place[1] - self.y) * self.dy) / self.length**2
+        return _ALONG[which][0] <= along <= _ALONG[which][1]
+
+
+def _zero(before: Box, after: Box, was: float, now: float) -> float:
+    """When what was negative at one observation and is not at the next went through nought."""
+    return before.t + (after.t - before.t) * -was / (now - was)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A track's passage over the stop line, and what the rule asks of it beside its figures."""
+
+    figures: Json
+    to_line_m: list[tuple[float, float]]
+    whole_before_s: float
+    doubts: tuple[str, ...]
+
+
+def find_passage(data: Mapping[str, Any]) -> Passage | None:
+    """The first crossing of the stop line in a raw track that counts (docs/passages.md); None where there is none."""
+    boxes, geometry, rule = [Box(row) for row in data["track"]], data["geometry"], data["rule"]
+    stop, confirm = (Line(geometry[name], geometry["direction"]) for name in ("stop_line_px", "confirm_line_px"))
+    for at in range(1, len(boxes)):
+        if stop.past(boxes[at - 1]) < 0 <= stop.past(boxes[at]):
+            t = _zero(boxes[at - 1], boxes[at], stop.past(boxes[at - 1]), stop.past(boxes[at]))
+            left = _left(boxes, at, t, stop, geometry["direction"], rule["dwell_s"])
+            cleared = _cleared(boxes, at, stop, rule["dwell_s"])
+            if left is not None and cleared is not None:
+                confirmed = _confirmed(boxes, at, t, stop, confirm, rule["confirm_within_s"])
+                return _passage(data, boxes, at, t, stop, left, cleared, confirmed)
+    return None
+
+
+def _left(
+    boxes: Sequence[Box], at: int, t: float, stop: Line, direction: Sequence[float], dwell: float
+) -> float | None:
+    """When it was last clearly before the line; None where this is no crossing by somebody who came from there."""
+    clear = [index for index in range(at) if stop.past(boxes[index]) < -_EDGE * boxes[index].height]
+    if not clear or t - boxes[clear[0]].t < dwell or not stop.met(boxes[at - 1].towards(boxes[at], t), "stop"):
+        return None
+    last, after = boxes[clear[-1]], boxes[clear[-1] + 1]
+    if (boxes[at].x - last.x) * direction[0] + (boxes[at].y - last.y) * direction[1] <= 0:
+        return None
+    return _zero(last, after, *(stop.past(box) + _EDGE * box.height for box in (last, after)))
+
+
+def _cleared(boxes: Sequence[Box], at: int, stop: Line, dwell: float) -> float | None:
+    """When it came clearly past the line to stay there for the dwell time; None where it went back before."""
+    since: tuple[float, float] | None = None
+    for before, box in zip(boxes[at - 1 :], boxes[at:], strict=False):
+        was, now = (stop.past(one) - _EDGE * one.height for one in (before, box))
+        if stop.past(box) < 0:
+            return None
+        since = None if now <= 0 else since or (_zero(before, box, was, now), box.t)
+        if since and box.t - since[1] >= dwell:
+            return since[0]
+    return None
+
+
+def _confirmed(boxes: Sequence[Box], at: int, t: float, stop: Line, confirm: Line, within: float) -> float | None:
+    for before, box in zip(boxes[at - 1 :], boxes[at:], strict=False):
+        was, now = confirm.past(before), confirm.past(box)
+        if stop.past(box) >= 0 and was < 0 <= now:
+            reached = max(t, _zero(before, box, was, now))
+            if confirm.met(before.towards(box, reached), "confirm") and reached - t <= within:
+                return reached
+    return None
+
+
+def _passage(
+    data: Mapping[str, Any],
+    boxes: Sequence[Box],
+    at: int,
+    t_plain: float,
+    stop: Line,
+    left: float,
+    cleared: float,
+    confirmed: float | None,
+) -> Passage:
+    before, after = boxes[at - 1], boxes[at]
+    near = [box for box in boxes if before.t - _NEAR_S <= box.t <= after.t + _NEAR_S]
+    root, unevenness = _drive(near, stop, t_plain)
+    t = t_plain if root is None else root
+    place = before.towards(after, t_plain)
+    figures: Json = {"crossing": {"t_cross_s": t, "point_px": list(place)}, "speed_mps": None}
+    figures["crossing"]["uncertainty_s"] = max(t - before.t, after.t - t) + max(t - left, cleared - t)
+    figures["crossing"]["t_confirm_s"] = None if confirmed is None else max(t, confirmed)
+    to_line_m: list[tuple[float, float]] = []
+    if data["calibration"] is not None:
+        ground = Ground(**data["calibration"])
+        line = ground.at(*place)
+        to_line_m = [(box.t, dist(ground.at(box.x, box.y), line)) for box in boxes[:at]]
+        first, *_, last = (box for box in near if before.t - _SPEED_S <= box.t <= after.t + _SPEED_S)
+        way = dist(ground.at(first.x, first.y), ground.at(last.x, last.y))
+        figures["speed_mps"] = way / (last.t - first.t)
+    whole = [box.t for box in boxes[:at] if _whole_before(box, stop, data["geometry"]["direction"])]
+    doubts = _doubts(near, t, boxes[0].t, root is None or unevenness > _UNEVEN)
+    return Passage(figures, to_line_m, (whole or [boxes[0].t])[-1], doubts)
+
+
+def _drive(near: Sequence[Box], stop: Line, t_plain: float) -> tuple[float | None, float]:
+    """When the parabola through the distances (in heights of the box) rises through the line; what it leaves over."""
+    points = [(box.t - t_plain, stop.past(box) / box.height) for box in near]
+    if len(points) < _FEWEST:
+        return None, inf
+    powers = [fsum(t**n for t, _ in points) for n in range(5)]
+    sums = [fsum(u * t**n for t, u in points) for n in range(3)]
+    columns = [tuple(powers[n : n + 3]) for n in range(3)]
+    whole = _det(*columns)
+    a, b, c = (_det(*(*columns[:n], tuple(sums), *columns[n + 1 :])) / whole for n in range(3))
+    unevenness = sqrt(fsum((u - (a + b * t + c * t * t)) ** 2 for t, u in points) / len(points))
+    under = b * b - 4 * a * c
+    if under < 0 or b + sqrt(under) <= 0 or abs(2 * a) > _FARTHEST_S * (b + sqrt(under)):
+        return None, unevenness
+    return t_plain - 2 * a / (b + sqrt(under)), unevenness
+
+
+def _doubts(near: Sequence[Box], t: float, first: float, uneven: bool) -> tuple[str, ...]:
+    """Why the boxes around a crossing may not be one vehicle's own."""
+    steps = list(pairwise(near))
+    shapes = [[log(box.height / box.width) for box in near if (box.t < t) is before] for before in (True, False)]
+    found = {
+        "hidden": any(after.t - before.t > _HIDDEN_S for before, after in steps),
+        "seen_late": t - first < _SEEN_S,
+        "jump": any(_jump(before, after) > _STEP + _STEP_PER_S * (after.t - before.t) for before, after in steps),
+        "shape": not all(shapes) or abs(median(shapes[0]) - median(shapes[1])) > _SHAPE,
+        "uneven": uneven,
+    }
+    return tuple(name for name, holds in found.items() if holds)
+
+
+def _jump(before: Box, after: Box) -> float:
+    return max(abs(log(after.height / before.height)), abs(log(after.width / before.width)))
+
+
+def _whole_before(box: Box, stop: Line, direction: Sequence[float]) -> bool:
+    """Whether all of a vehicle that drives away was before the line: its front is inside the box."""
+    x, y = (part / hypot(*direction) for part in direction)
+    inside = min(box.height / abs(y) if y else inf, box.width / (2 * abs(x)) if x else inf)
+    return stop.past(box) + inside * stop.sign * (stop.dx * y - stop.dy * x) / stop.length < 0
+
+
+_Triple = tuple[float, ...]
+
+
+def _det(u: _Triple, v: _Triple, w: _Triple) -> float:
+    return u[0] * (v[1] * w[2] - v[2] * w[1]) - v[0] * (u[1] * w[2] - u[2] * w[1]) + w[0] * (u[1] * v[2] - u[2] * v[1])
+
+
+class Ground:
+    """The one projective map that takes four points of the picture to four on the ground, in metres."""
+
+    def __init__(self, points_px: Sequence[Sequence[float]], points_m: Sequence[Sequence[float]]) -> None:
+        self._picture, self._ground = self._basis(points_px), self._basis(points_m)
+
+    @staticmethod
+    def _basis(points: Sequence[Sequence[float]]) -> list[_Triple]:
+        """Three of the points as homogeneous vectors so long that the fourth is their sum."""
+        a, b, c, d = ((x, y, 1.0) for x, y in points)
+        lengths = _det(d, b, c), _det(a, d, c), _det(a, b, d)
+        return [tuple(part * length for part in point) for point, length in zip((a, b, c), lengths, strict=True)]
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """The place on the ground under a pixel."""
+        (a, b, c), p = self._picture, (x, y, 1.0)
+        shares = _det(p, b, c), _det(a, p, c), _det(a, b, p)
+        u, v, w = (sum(share * point[n] for share, point in zip(shares, self._ground, strict=True)) for n in range(3))
+        return u / w, v / w
+
+
+_LENGTH_M = {"car": 6.0, "van": 7.5, "truck": 18.75, "bus": 18.75, "motorcycle": 3.0, "bicycle": 3.0}
+_WORDS = {
+    "t_cross_s": "the instant of the crossing",
+    "uncertainty_s": "its uncertainty",
+    "point_px": "its place",
+    "t_confirm_s": "the instant at the confirm line",
+    "at_least_s": "the red time beyond doubt",
+    "elapsed_s": "the red time elapsed",
+    "measured_s": "the length of the amber",
+    "speed_mps": "the speed",
+    "rear_margin": "the margin for the unseen front",
+    "verdict": "the verdict",
+    "phase": "the signal's phase",
+}
+
+
+def recompute(data: Mapping[str, Any]) -> Json:
+    """What an event's ``data`` must say by its own raw track, lamps, geometry and rule, under the same names."""
+    passage = find_passage(data)
+    if passage is None:
+        return {"verdict": "no passage at all"}
+    t_us = _us(passage.figures["crossing"]["t_cross_s"])
+    history = phases(data["lamps"], data["signal"], data["amber"]["minimum_s"])
+    at = max(index for index, phase in enumerate(history) if phase.start <= t_us)
+    shown, until = history[at], history[at + 1].start if at + 1 < len(history) else _FOREVER
+    if shown.name == "red":
+        return passage.figures | {"phase": "red"} | _on_red(data, passage, shown, until)
+    verdict = {"fault": "lamp_fault", "unknown": "unknown_phase"}.get(shown.name, f"on_{shown.name}")
+    return passage.figures | {"phase": shown.name, "verdict": verdict}
+
+
+def _on_red(data: Mapping[str, Any], passage: Passage, red: Phase, until: int) -> Json:
+    """The red time with every doubt deducted, and the verdict: the first reason that holds (docs/judging.md)."""
+    t, doubt, confirm = (passage.figures["crossing"][name] for name in ("t_cross_s", "uncertainty_s", "t_confirm_s"))
+    clock = data["red_time"]["deductions_s"]["clock"]  # between camera and lamps; the node's word
+    doubts = {"crossing": doubt, "lamp": data["signal"]["uncertainty_s"], "clock": clock}
+    elapsed = t - red.start / 1e6
+    contact = elapsed - sum(doubts.values())
+    doubts["rear_margin"] = margin = _rear_margin_s(data, passage) if data["contact"] == "rear" else 0.0
+    grace, turn = data["rule"]["grace_s"], data["geometry"]["turn_on_red"] == "allowed"
+    reasons = {
+        "short_amber": red.fault == "short_amber",
+        "unknown_phase": until <= _us(max(t, min(t + doubt, data["track"][-1][0]))),
+        "within_grace": contact <= grace,
+        "rear_margin": contact - margin <= grace,
+        "turn_permitted": turn and confirm is None,
+        "stopped_past_line": confirm is None,
+        "doubtful_track": bool(passage.doubts),
+        "violation": True,
+    }
+    return {
+        "verdict": next(verdict for verdict, holds in reasons.items() if holds),
+        "red_time": {"elapsed_s": elapsed, "at_least_s": max(0.0, contact - margin), "deductions_s": doubts},
+        "amber": {"measured_s": None if red.amber is None else red.amber / 1e6},
+    }
+
+
+def _rear_margin_s(data: Mapping[str, Any], passage: Passage) -> float:
+    """How much earlier the unseen front may have crossed."""
+    rule = data["rule"]
+    t: float = passage.figures["crossing"]["t_cross_s"]
+    speed: float | None = passage.figures["speed_mps"]
+    if speed is None:
+        return max(float(rule["rear_margin_s"]), t - passage.whole_before_s)
+    length: float = rule["vehicle_length_m"] or _LENGTH_M[data["vehicle_class"]]
+    away = [at for at, metres in passage.to_line_m if metres >= length] or [passage.to_line_m[0][0]]
+    return max(length / max(speed, 0.1), t - away[-1])
+
+
+def differences(data: Mapping[str, Any]) -> list[str]:
+    """Each figure that comes out otherwise when it is computed again, in words: theirs, then ours."""
+    theirs, ours = dict(_leaves(data)), dict(_leaves(recompute(data)))
+    odd = [name for name in ours if name in theirs and not _near(name, theirs[name], ours[name])]
+    words = {name: _WORDS.get(name.split(".")[-1], name) for name in odd}
+    return [f"{words[name]} is said to be {theirs[name]}, but comes out as {ours[name]}" for name in odd]
+
+
+def _leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{path}{name}.")
+        else:
+            yield path + name, value
+
+
+def _near(name: str, theirs: Any, ours: Any) -> bool:
+    """Equal within a millisecond, 0.02 pixels or 0.02 m/s; a text or nothing must be the same."""
+    if isinstance(ours, list):
+        return all(_near(name, *pair) for pair in zip(theirs, ours, strict=True))
+    if isinstance(ours, float) and isinstance(theirs, int | float):
+        return abs(ours - theirs) <= (0.02 if name.endswith(("_px", "_mps")) else 0.001)
+    return bool(theirs == ours)
+
+
+def _check_verdict(report: Report) -> None:
+    data = report.event["data"]
+    odd = differences(data)
+    for words in odd:
+        report.add(f"Computed again: {words}.", Outcome.DIFFERS)
+    if odd and any(data["omitted"].values()):
+        report.add("The event left out its oldest rows, which may be why.", Outcome.INCOMPLETE)
+    if not odd:
+        red = data["red_time"]["at_least_s"]
+        report.add(f"Computed again from the raw data: a violation, and red for at least {red} s, as the event says.")
+
+
+def bundle_for(raw: bytes, where: Path, *, alone: bool) -> bytes | None:
+    """The evidence of an event: in a folder by the event's id; a file is that of a sole event, else by its hash."""
+    if not where.is_dir():
+        data = where.read_bytes()
+        return data if alone or sha256(data).encode() in raw else None
+    for suffix in (".tar", ".tar.age"):
+        for file in where.glob(f"*{suffix}"):
+            if f'"id":"{file.name.removesuffix(suffix)}"'.encode() in raw:
+                return file.read_bytes()
+    return None
+
+
+def main() -> int:
+    """The command line; see the top of this file."""
+    parser = argparse.ArgumentParser(description="Checks Stopline cases without trusting the node.")
+    parser.add_argument("events", type=Path)
+    parser.add_argument("bundle", type=Path, nargs="?")
+    parser.add_argument("--key", type=Path, action="append", default=[], help="a trusted public key of a node (PEM)")
+    parser.add_argument("--site", type=Path, help="the site file that was commissioned")
+    parser.add_argument("--identity", type=Path, help="the age key that opens the bundle")
+    given = parser.parse_args()
+    try:
+        lines = given.events.read_bytes().splitlines()
+        keys = dict(load_key(file.read_bytes()) for file in given.key)
+        bundles = [given.bundle and bundle_for(line, given.bundle, alone=len(lines) == 1) for line in lines]
+        site, identity = given.site and given.site.read_bytes(), given.identity and given.identity.read_text()
+    except (OSError, ValueError, UnreadableError) as error:
+        print(f"verify: {error}", file=sys.stderr)
+        return 2
+    reports = [check(line, keys, bundle, site, identity) for line, bundle in zip(lines, bundles, strict=True)]
+    for report in reports:
+        print(f"Event {report.event.get('id', '(unreadable)')}\n{report.outcome.value}")
+        print(*(f"  - {finding.words}" for finding in report.findings), sep="\n")
+    return 0 if reports and all(report.intact for report in reports) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
