@@ -13,6 +13,7 @@ from rich.table import Table
 
 from edge import __version__
 from edge.cli_keys import ca_app, keys_app
+from edge.cli_ledger import ledger_app
 from edge.errors import StoplineError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ outbox_app = typer.Typer(help="Look at the events that wait for the broker.", no
 model_app = typer.Typer(help="Look at, try out and fetch detectors.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 app.add_typer(ca_app, name="ca")
+app.add_typer(ledger_app, name="ledger")
 app.add_typer(model_app, name="model")
 app.add_typer(outbox_app, name="outbox")
 

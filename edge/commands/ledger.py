@@ -58,6 +58,11 @@ class AuditReport:
     others: int
     countersigned: Mapping[str, int | None]
 
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong and every witness asked for has spoken."""
+        return self.audit.sound and None not in self.countersigned.values()
+
 
 def audit_copy(
     source: Path,
@@ -191,7 +196,7 @@ def read_witness_key(given: str) -> WitnessKey:
     return note.WitnessKey.from_vkey(given)
 
 
-def node_vkey(key_file: Path, origin: str) -> list[str]:
+def node_vkeys(key_file: Path, origin: str) -> list[str]:
     """A node's keys in the line that other programs for signed notes take."""
     return [note.ecdsa_vkey(origin, key) for key in load_public_keys([key_file]).values()]
 
