@@ -109,7 +109,7 @@ class Assembler:
         if self.whole is not None:
             return ""
         if self._list is None:
-            return self._trouble or "nothing of it has come" if not self._parts else "its list of parts has not come"
+            return self._trouble or ("its list of parts has not come" if self._parts else "nothing of it has come")
         absent = [index for index, digest in self._list.parts if (index, digest) not in self._parts]
         words = f"{len(absent)} of {len(self._list.parts)} parts are missing: {_numbers(absent)}"
         return f"{words}; {self._trouble}" if self._trouble else words
