@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil, floor
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 _KMH_PER_MPS = 3.6
 _GROUND, _LABEL, _TEXT, _ACCENT = (17, 20, 24), (150, 158, 168), (244, 246, 248), (226, 62, 52)
@@ -53,8 +54,8 @@ def entries(document: Mapping[str, Any], place: Place, site_name: str = "") -> t
         Entry("Amber before it", _seconds(data["amber"]["measured_s"], "not measured")),
         Entry("Between the images", _interval(place)),
         Entry("Speed", _speed(data["speed_mps"])),
-        Entry("Node", node),
         Entry("Verdict", "needs review by a person"),
+        Entry("Node", node),
         Entry("Event", document["id"]),
     )
 
@@ -66,14 +67,14 @@ def _when(document: Mapping[str, Any], place: Place) -> Entry:
     crossed = datetime.fromisoformat(document["time"])
     taken = crossed + timedelta(seconds=place.t_s - data["crossing"]["t_cross_s"])
     bound_ms = data["clock"]["utc_bound_ms"]
-    within = "" if bound_ms is None else f" ± {bound_ms:.0f} ms" if bound_ms >= 1 else " ± 1 ms"
+    within = "" if bound_ms is None else f" ± {max(1, ceil(bound_ms))} ms"
     return Entry("Date and time", f"{taken:%Y-%m-%d %H:%M:%S}.{taken.microsecond // 1000:03d} UTC{within}")
 
 
 def _red(data: Mapping[str, Any], place: Place) -> str:
     """The lower bound that the event states for the crossing, brought to this picture's instant."""
     at_least_s = data["red_time"]["at_least_s"] + place.t_s - data["crossing"]["t_cross_s"]
-    return f"at least {max(0.0, at_least_s - 0.005):.2f} s"  # rounded down, in the driver's favour
+    return f"at least {floor(100 * max(0.0, at_least_s)) / 100:.2f} s"  # rounded down, in the driver's favour
 
 
 def _interval(place: Place) -> str:
@@ -88,42 +89,57 @@ def _speed(mps: float | None) -> str:
     return "not measured" if mps is None else f"{mps * _KMH_PER_MPS:.0f} km/h ({mps:.1f} m/s)"
 
 
-def with_block(picture: Image.Image, lines: tuple[Entry, ...]) -> Image.Image:
-    """The picture, untouched, above a block with the lines."""
-    width = picture.width
-    size = max(12, round(width / 48))
-    font = ImageFont.load_default(size)
-    row, margin = round(size * 1.55), round(size * 0.9)
-    rows = _rows(lines, font, (width - 3 * margin) // 2)
-    sheet = Image.new("RGB", (width, picture.height + len(rows) * row + 2 * margin), _GROUND)
-    sheet.paste(picture, (0, 0))
-    draw = ImageDraw.Draw(sheet)
-    draw.rectangle((0, picture.height, width, picture.height + max(2, size // 5)), fill=_ACCENT)
-    for index, entries_of_row in enumerate(rows):
-        top = picture.height + margin + index * row
-        for column, entry in enumerate(entries_of_row):
-            left = margin + column * (width - margin) // 2
-            draw.text((left, top), entry.label, font=font, fill=_LABEL)
-            draw.text((left + _label_px(lines, font), top), entry.text, font=font, fill=_TEXT)
-    return sheet
+def with_block(picture: Image.Image, lines: Sequence[Entry]) -> Image.Image:
+    """The picture, untouched, above a block with the lines. Its letters are a 48th of the width high."""
+    sheet = _Sheet(picture.width)
+    rows = sheet.rows(lines)
+    block_height = len(rows) * sheet.row + 2 * sheet.margin
+    whole = Image.new("RGB", (picture.width, picture.height + block_height), _GROUND)
+    whole.paste(picture, (0, 0))
+    draw = ImageDraw.Draw(whole)
+    draw.rectangle((0, picture.height, picture.width, picture.height + sheet.margin // 4), fill=_ACCENT)
+    for index, row in enumerate(rows):
+        for column, entry in enumerate(row):
+            left = sheet.margin + column * (sheet.half + sheet.margin)
+            top = picture.height + sheet.margin + index * sheet.row
+            draw.text((left, top), entry.label, font=sheet.font, fill=_LABEL)
+            draw.text((left + sheet.label_px, top), entry.text, font=sheet.font, fill=_TEXT)
+    return whole
 
 
-def _rows(
-    lines: tuple[Entry, ...], font: ImageFont.FreeTypeFont | ImageFont.ImageFont, half_px: int
-) -> list[list[Entry]]:
-    """Two lines beside each other where both fit into half of the width, else one."""
-    rows: list[list[Entry]] = []
-    room = False
-    for entry in lines:
-        fits = _label_px(lines, font) + font.getlength(entry.text) <= half_px
-        if fits and room:
-            rows[-1].append(entry)
-            room = False
-        else:
-            rows.append([entry])
-            room = fits
-    return rows
+class _Sheet:
+    """Where lines go on a block of a width, all in pixels: ``half`` is the width of one of two columns."""
 
+    def __init__(self, width: int) -> None:
+        size = max(10, round(width / 48))
+        self.font = ImageFont.load_default(size)
+        self.row, self.margin = round(size * 1.55), round(size * 0.9)
+        self.half = (width - 3 * self.margin) // 2
+        self.whole = width - 2 * self.margin
+        self.label_px = 0
 
-def _label_px(lines: tuple[Entry, ...], font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> int:
-    return round(max(font.getlength(entry.label + "  ") for entry in lines))
+    def rows(self, lines: Sequence[Entry]) -> list[list[Entry]]:
+        """Two lines beside each other where both fit into half of the width, else one, over several rows if need be."""
+        self.label_px = ceil(max(self.font.getlength(entry.label + "  ") for entry in lines))
+        rows: list[list[Entry]] = []
+        room = False
+        for entry in lines:
+            fits = self._fits(entry.text, self.half)
+            if fits and room:
+                rows[-1].append(entry)
+            else:
+                rows.extend([part] for part in self._wrapped(entry))
+            room = fits and not room
+        return rows
+
+    def _fits(self, text: str, width: int) -> bool:
+        return self.label_px + self.font.getlength(text) <= width
+
+    def _wrapped(self, entry: Entry) -> Iterator[Entry]:
+        label, rest = entry.label, entry.text
+        while rest:
+            count = next((n for n in range(len(rest), 1, -1) if self._fits(rest[:n], self.whole)), 1)
+            if count < len(rest) and " " in rest[:count].strip():
+                count = rest.rindex(" ", 0, count) + 1
+            yield Entry(label, rest[:count].rstrip())
+            label, rest = "", rest[count:].lstrip()

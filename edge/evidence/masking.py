@@ -194,7 +194,7 @@ def _in_picture(box: Box, grid_px: Size, size_px: Size) -> Box:
 
 def _upper(box: Box, kind: VehicleClass) -> Box:
     """Where a vehicle's windows, or the body of its rider, are."""
-    share = 0.6 if kind in _LARGE or kind in _TWO_WHEELED else 0.5
+    share = 0.6 if kind in _LARGE else 0.5
     return box[0], box[1], box[2], box[1] + share * (box[3] - box[1])
 
 
