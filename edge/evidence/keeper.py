@@ -104,6 +104,7 @@ class CaseKeeper:
         self._ending = False
         self._given_up = False
         self._error: BaseException | None = None
+        self._left_open: OutboxError | None = None
         self.without_pictures = 0
         self._recover()
         self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
@@ -120,6 +121,8 @@ class CaseKeeper:
         with self._changed:
             self._waiting.append(_Waiting(case, hold))
             self._changed.notify_all()
+        if self._error is not None:
+            raise self._error  # nobody would complete it: the node must end, and complete it when it starts again
 
     def keep_pace(self) -> None:
         """Wait while too many cases are ready and not made yet; a recording can wait, so that no picture is lost."""
@@ -130,15 +133,16 @@ class CaseKeeper:
     def close(self, within_s: float | None = None) -> None:
         """Complete what is open, the video having ended; what is left after ``within_s`` stays open in the outbox.
 
-        Raises what has failed on the keeper's thread, if anything has.
+        Raises what has failed on the keeper's thread, if anything has, and OutboxError where a case could not leave.
         """
         with self._changed:
             self._ending = True
             self._changed.notify_all()
         self._thread.join(within_s)
         self._given_up = True
-        if self._error is not None:
-            raise self._error
+        error = self._error or self._left_open
+        if error is not None:
+            raise error
 
     def _recover(self) -> None:
         for case in self._outbox.open_cases():
@@ -185,7 +189,7 @@ class CaseKeeper:
             try:
                 finished = self._queue(case, media)
             except OutboxError as error:
-                self._error = error
+                self._left_open = error
                 return
         self.without_pictures += not media.files
         self._done(finished)

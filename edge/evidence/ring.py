@@ -93,6 +93,8 @@ class PacketRing:
         """Note a picture's instant, and let go of what has grown too old."""
         with self._lock:
             self._stamps.append((t_ns, pts, dts))
+            if self.overruns and not self._groups:
+                self._overrun_ns = t_ns  # until the next key frame nothing can be kept
             if is_key or pts is not None:
                 self._date(pts, dts, t_ns)
             self._forget(t_ns - self._keep_ns)
