@@ -70,11 +70,8 @@ def refusal(
     ``claimed`` is the event's own time, None where it bears none. ``known_since`` is when the event was first known to
     somebody other than its node, by their own clock: received, or covered by a checkpoint that was received.
     """
-    revocation = revocations.get(kid)
+    revocation = _ending(kid, claimed, known_since, revocations)
     if revocation is None:
-        return None
-    latest = known_since if claimed is None else max(claimed, known_since)
-    if latest < revocation.since:
         return None
     since = write_instant(revocation.since)
     if claimed is not None and claimed < revocation.since:
@@ -88,8 +85,16 @@ def refusal(
 def is_refused(
     kid: str, *, claimed: datetime | None, known_since: datetime, revocations: Mapping[str, Revocation]
 ) -> bool:
-    """Whether ``refusal`` has a reason."""
-    return refusal(kid, claimed=claimed, known_since=known_since, revocations=revocations) is not None
+    """Whether ``refusal`` has a reason; also for a succession statement, which claims its beginning."""
+    return _ending(kid, claimed, known_since, revocations) is not None
+
+
+def _ending(
+    kid: str, claimed: datetime | None, known_since: datetime, revocations: Mapping[str, Revocation]
+) -> Revocation | None:
+    revocation = revocations.get(kid)
+    latest = known_since if claimed is None else max(claimed, known_since)
+    return revocation if revocation is not None and latest >= revocation.since else None
 
 
 def sign_list(revocations: RevocationList, authority: SigningKey) -> bytes:
@@ -130,9 +135,10 @@ def newer(held: RevocationList | None, offered: RevocationList) -> RevocationLis
     A list never goes back: a lower number, a key that is gone from it or one that ends later is an old list played
     again, or an authority that takes back what others have acted on.
     """
-    if held is None or offered == held:
+    if held is None:
         return offered
-    if offered.number <= held.number:
+    renewed = offered.number == held.number and offered.revoked == held.revoked and offered.issued >= held.issued
+    if not renewed and offered.number <= held.number:
         raise KeyFileError(
             f"The revocation list number {offered.number} is no newer than number {held.number}, which is held "
             "already: fetch the latest"

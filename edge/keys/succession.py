@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import rfc8785
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -17,7 +18,7 @@ from edge.errors import KeyFileError
 from edge.keys.instants import read_instant, write_instant
 from edge.keys.jws import holds, read_document, sign_detached, sign_document
 from edge.keys.public import PublicKey
-from edge.keys.revocation import refusal
+from edge.keys.revocation import is_refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,7 @@ def read_succession(raw: bytes, trusted: Mapping[str, PublicKey]) -> Succession:
     try:
         document, payload, signature = read_document(raw)
         succession = _succession(document)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise KeyFileError(f"This is no statement of a new key ({error}): fetch it again from the node") from None
     old = trusted.get(succession.old)
     if old is None:
@@ -76,14 +77,20 @@ def succession_refusal(
     succession: Succession, *, known_since: datetime, revocations: Mapping[str, Revocation]
 ) -> str | None:
     """Why a statement is refused because its old key had ended when it became known; None where it counts."""
-    reason = refusal(succession.old, claimed=succession.since, known_since=known_since, revocations=revocations)
-    if reason is None and known_since >= succession.old_until:
-        reason = f"The old key {succession.old} had ended at {write_instant(succession.old_until)} already"
-    return None if reason is None else f"The new key {succession.new.kid} is not accepted. {reason}"
+    old, known = succession.old, f"its statement became known at {write_instant(known_since)} only"
+    if is_refused(old, claimed=succession.since, known_since=known_since, revocations=revocations):
+        end = revocations[old]
+        ended = f"was revoked from {write_instant(end.since)} on ({end.reason})"
+    elif known_since >= succession.old_until:
+        ended = f"ended at {write_instant(succession.old_until)}"
+    else:
+        return None
+    return f"The new key {succession.new.kid} is not accepted: the old key {old} {ended}, and {known}"
 
 
 def _succession(document: Mapping[str, Any]) -> Succession:
-    if set(document) != _FIELDS or document["type"] != STATEMENT_TYPE:
+    texts = all(isinstance(value, str) for value in document.values())
+    if not texts or set(document) != _FIELDS or document["type"] != STATEMENT_TYPE:
         raise ValueError("it has other fields")
     native = load_pem_public_key(document["new_key"].encode())
     if not isinstance(native, ec.EllipticCurvePublicKey) or not isinstance(native.curve, ec.SECP256R1):
