@@ -118,18 +118,12 @@ def _still_files(
     for number, still in enumerate(stills, start=1):
         image = to_image(kept[still.t_ns])
         lines = entries(document, Place(number, times_s, still.claim), site_name)
-        files[still_name(number)] = to_jpeg(image)
-        files[f"still-{number}-data.jpg"] = to_jpeg(with_block(image, lines))
+        files[f"{still.name}.jpg"] = to_jpeg(image)
+        files[f"{still.name}-data.jpg"] = to_jpeg(with_block(image, lines))
     return files
 
 
 def _infos(stills: tuple[Still, ...]) -> tuple[StillInfo, ...]:
     return tuple(
-        StillInfo(still_name(number), ns_in_us(still.t_ns) / US_PER_S, still.box_px, still.claim)
-        for number, still in enumerate(stills, start=1)
+        StillInfo(f"{still.name}.jpg", ns_in_us(still.t_ns) / US_PER_S, still.box_px, still.claim) for still in stills
     )
-
-
-def still_name(number: int) -> str:
-    """The file of a still, counted from 1."""
-    return f"still-{number}.jpg"

@@ -36,6 +36,11 @@ class Still:
     box_px: Box
     claim: str
 
+    @property
+    def name(self) -> str:
+        """The stem of its files: the first still is that before the stop line, even where it is all there is."""
+        return "still-1" if self.claim in {BEFORE, BEFORE_ALONE} else "still-2"
+
 
 def choose_stills(subject: Subject, times_ns: Iterable[int]) -> tuple[tuple[Still, ...], tuple[str, ...]]:
     """The picture before the stop line and the one past the confirm line, and sentences on what cannot be shown.
