@@ -236,6 +236,16 @@ class Evidence(_Settings):
         return self
 
 
+class Ledger(_Settings):
+    """How often the node signs a checkpoint of its ledger.
+
+    After ``every_events``, or ``every_minutes`` after the first event that no checkpoint counts yet.
+    """
+
+    every_events: Annotated[int, Field(ge=1, le=10_000)] = 1
+    every_minutes: Annotated[float, Field(gt=0, le=10_080, allow_inf_nan=False)] = 60.0
+
+
 class NodeName(_Settings):
     """Which node this is; ``id`` becomes part of every topic. ``key`` signs its events (PEM, mode 0600)."""
 
@@ -251,6 +261,7 @@ class Node(_Settings):
     node: NodeName
     broker: Broker | None = None
     evidence: Evidence | None = None
+    ledger: Ledger = Ledger()
 
 
 class _Located(Exception):  # noqa: N818 - carries a place out of a cross-check, never leaves this module

@@ -80,6 +80,11 @@ class Topics:
         """Signed events."""
         return self._of("event/violation")
 
+    @property
+    def checkpoint(self) -> str:
+        """The last checkpoint of the node's ledger, retained."""
+        return self._of("checkpoint")
+
     def evidence(self, event_id: str, part: int = 0) -> str:
         """An event's evidence bundle or the list of its parts; with ``part``, counted from 1, that part."""
         return self._of(f"evidence/{event_id}/{part}" if part else f"evidence/{event_id}")
@@ -91,6 +96,11 @@ class Topics:
 def all_violations(prefix: str) -> str:
     """The filter that matches the events of every site and node."""
     return f"{prefix}/v1/+/+/event/violation"
+
+
+def all_checkpoints(prefix: str) -> str:
+    """The filter that matches the checkpoints of every site and node."""
+    return f"{prefix}/v1/+/+/checkpoint"
 
 
 def all_evidence(prefix: str) -> str:

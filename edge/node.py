@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edge.clock import UtcMapping
     from edge.config import Broker, Site
     from edge.keys import SigningKey
+    from edge.ledger.publisher import Publisher
     from edge.outbox import Outbox
     from edge.records import Detection, Frame, LampEdge, PhaseInterval
 
@@ -64,12 +65,21 @@ def judge_stream(
 
 
 class Telemetry:
-    """Tells the broker what the signal groups show and what the node has counted. Without an uplink it does nothing."""
+    """Tells the broker what the signal groups show and what the node has counted. Without an uplink it does nothing.
+
+    ``checkpoints`` are those of the node's ledger; None where it has none of its own.
+    """
 
     def __init__(
-        self, uplink: Uplink | None, approach: Approach, recorder: Recorder, dropped: Callable[[], int]
+        self,
+        uplink: Uplink | None,
+        approach: Approach,
+        recorder: Recorder,
+        dropped: Callable[[], int],
+        checkpoints: Publisher | None = None,
     ) -> None:
         self._uplink = uplink
+        self._checkpoints = checkpoints
         self._approach = approach
         self._recorder = recorder
         self._dropped = dropped
@@ -88,7 +98,10 @@ class Telemetry:
             if shown != self._shown.get(group) and shown.phase is not Phase.UNKNOWN:
                 self._uplink.send_signal(Signal(group, shown.phase, shown.start_ns / NS_PER_S, shown.fault))
             self._shown[group] = shown
-        if time.monotonic() >= self._health_due_s:
+        now_s = time.monotonic()
+        if self._checkpoints is not None:
+            self._checkpoints.look(now_s)
+        if now_s >= self._health_due_s:
             self.health()
 
     def health(self) -> None:

@@ -245,6 +245,8 @@ class Uplink:
         self._cursor = 0
         self._telemetry: deque[Publication] = deque(maxlen=MAX_TELEMETRY)
         self._telemetry_dropped = 0
+        self._checkpoint: Publication | None = None
+        self._checkpoint_said = True
         self._muted: set[str] = set()
         self._trouble: str | None = None
         self._refusal: str | None = None
@@ -285,6 +287,11 @@ class Uplink:
     def send_signal(self, signal: Signal) -> None:
         """Publish a phase; the broker forgets it after ``SIGNAL_EXPIRY_S``."""
         self._put(Publication(self.topics.signal, _json(asdict(signal)), _JSON, qos=0, expiry_s=SIGNAL_EXPIRY_S))
+
+    def send_checkpoint(self, note: bytes) -> None:
+        """Publish a checkpoint, retained; where the broker is away, the last one given when it is back."""
+        self._checkpoint = Publication(self.topics.checkpoint, note, _PLAIN, retain=True)
+        self._checkpoint_said = False
 
     def close(self, timeout_s: float) -> int:
         """Send what is left for at most ``timeout_s``, say goodbye, end the thread; says how many messages remain."""
@@ -365,11 +372,13 @@ class Uplink:
         self._trouble = None
         self._say(connection, self._status(ONLINE))
         self._say(connection, Publication(self.topics.birth, _json(asdict(self._birth)), _JSON, retain=True))
+        self._checkpoint_said = self._checkpoint is None
         self._connected.set()
 
     def _part(self, connection: Connection) -> None:
         """Say what is left, then ``offline`` oneself, since a goodbye cancels the last will; wait for answers."""
         self._send_telemetry(connection)
+        self._say_checkpoint(connection)
         self._say(connection, self._status(OFFLINE))
         give_up_s = self._clock.now_s() + 1.0
         while self._sent and self._clock.now_s() < give_up_s:
@@ -380,6 +389,7 @@ class Uplink:
         self._retry_when_due()
         self._check_answers()
         self._send_telemetry(connection)
+        self._say_checkpoint(connection)
         room = min(connection.room, MAX_IN_FLIGHT - len(self._sent))
         size = sum(sent.size for sent in self._sent.values())
         if room <= 0 or size >= MAX_BYTES_IN_FLIGHT:
@@ -395,6 +405,13 @@ class Uplink:
     def _send_telemetry(self, connection: Connection) -> None:
         while self._telemetry and connection.room > 0:
             connection.publish(self._telemetry.popleft())
+
+    def _say_checkpoint(self, connection: Connection) -> None:
+        """Publish the newest checkpoint, once a connection and once for each new one."""
+        if not self._checkpoint_said and connection.room > 0:
+            self._checkpoint_said = True  # before reading it: one that is put in meanwhile is then said as well
+            assert self._checkpoint is not None
+            self._say(connection, self._checkpoint)
 
     def _say(self, connection: Connection, publication: Publication) -> None:
         """Publish what the node says of itself, unless the broker has refused that topic of late."""
@@ -451,6 +468,7 @@ class Uplink:
             self._retry_at_s = None
             self._refusal_pause.lengthen()
             self._muted.clear()
+            self._checkpoint_said = self._checkpoint is None
             self._queue.retry()
             self._cursor = 0
 

@@ -14,6 +14,8 @@ from edge.config import load_node, load_site
 from edge.errors import ConfigError, OutboxError
 from edge.evidence.keeper import CaseKeeper
 from edge.keys import load_signing_key
+from edge.ledger.checkpoint import origin_of
+from edge.ledger.publisher import Publisher, Source
 from edge.mqtt import Topics
 from edge.node import Identity, QueuedLamps, Recorder, Telemetry, judge_stream, start_uplink
 from edge.outbox import Outbox
@@ -81,10 +83,14 @@ def run(request: RunRequest) -> RunReport:
         approach = approach_for(site, detector, trust_start=False)
         lamps = PlayedLamps(recorded) if recorded else stack.enter_context(_wired_lamps(pins))
         uplink = start_uplink(node.broker, site, identity, outbox)
+        checkpoints = None
         if uplink is not None:
             stack.callback(uplink.close, _DRAIN_S)
+            source = Source(origin_of(site.site.id, node.node.id), key, outbox.ledger)
+            checkpoints = Publisher(source, node.ledger, uplink.send_checkpoint)
+            stack.callback(checkpoints.finish)
         stack.callback(keeper.close, _COMPLETE_S)
-        telemetry = Telemetry(uplink, approach, recorder, dropped=lambda: video.stats.dropped)
+        telemetry = Telemetry(uplink, approach, recorder, lambda: video.stats.dropped, checkpoints)
         stream = detect_stream(_until(_stop_asked(), video), detector)
         for frame, judged in judge_stream(stream, lamps, approach):
             for passage in judged:

@@ -30,6 +30,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "### `[node]`": config.NodeName,
     "### `[broker]`": config.Broker,
     "### `[evidence]`": config.Evidence,
+    "### `[ledger]`": config.Ledger,
 }
 
 
