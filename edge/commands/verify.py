@@ -25,10 +25,10 @@ _SUFFIXES = (".tar", ".tar.age")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where bundles lie (a file, or a folder of ``<event id>.tar[.age]``), and the text of the key that opens them."""
+    """Where bundles lie (a file, or a folder of ``<event id>.tar[.age]``), and the key file's content."""
 
     where: Path | None = None
-    identity: str | None = None
+    identity: bytes | None = None
 
     def of(self, raw: bytes) -> bytes | None:
         """The bundle of the event in these bytes; None where there is none."""
@@ -121,7 +121,7 @@ def evidence_at(where: Path | None, identity: Path | None) -> Evidence:
     """The evidence that was named on the command line; ConfigError where it is not there."""
     if where is not None and not where.exists():
         raise ConfigError(f"{where} does not exist: give a bundle, or the folder that bundles lie in")
-    return Evidence(where, None if identity is None else read_bytes(identity).decode("utf-8", "replace"))
+    return Evidence(where, None if identity is None else read_bytes(identity))
 
 
 def event_id(raw: bytes) -> str:
