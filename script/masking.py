@@ -3,7 +3,7 @@
     .venv/bin/python -m script.masking [--shared ../shared] [--model FILE.toml]
 
 Rendered recordings have their truth from the scene (whole boxes, what hides them left aside). Real pictures have no
-labels of persons: a public detector that looks ten times, closely and mirrored, stands in for truth. It too misses some.
+labels of persons: a public detector that looks ten times, closely and mirrored, stands in for truth, and misses some.
 """
 
 from __future__ import annotations
