@@ -32,7 +32,8 @@ _ON_SUBJECT_SHARE = 1.6  # persons seen in the subject are mostly its lamps and 
 _NMS_IOU = 0.6
 _CLOSER = 1.5
 _TILES = ((0.0, 0.55), (0.45, 1.0))  # left and right end, as shares of the picture's width
-_PERSON_FOR_NS = 600 * NS_PER_S // 1000  # a person stays masked so long before and after each sighting
+# A person stays masked so long before and after each sighting; in a vehicle, which moves, not so long.
+_PERSON_FOR_NS, _RIDING_FOR_NS = 600 * NS_PER_S // 1000, 250 * NS_PER_S // 1000
 _SAME_IOU = 0.3
 _INSIDE = 0.7
 _TWO_WHEELED = (VehicleClass.MOTORCYCLE, VehicleClass.BICYCLE)
@@ -126,7 +127,7 @@ def plan_masks(sightings: Sequence[Sighting], subject: Subject, size_px: Size, l
         for one in seen.detections:
             mask = _mask(one, seen, own, size_px)
             if mask is not None:
-                spread = _PERSON_FOR_NS if mask.kind is MaskKind.PERSON and not _rides(one, seen) else 0
+                spread = _spread_ns(one, seen)
                 from_ns, until_ns = min(around[0], seen.t_ns - spread), max(around[1], seen.t_ns + spread)
                 masks.append(replace(mask, from_ns=from_ns, until_ns=until_ns))
     return tuple(dict.fromkeys(masks))
@@ -167,12 +168,13 @@ def _mask(one: Detection, seen: Sighting, own: _Own | None, size_px: Size) -> Ma
     return Mask(seen.t_ns, seen.t_ns, _upper(box, kind), MaskKind.WINDSCREEN)
 
 
-def _rides(person: Detection, seen: Sighting) -> bool:
-    """Whether a person is seen inside of a vehicle, and so moves with it; such a mask must not stay behind."""
-    return any(
-        other.vehicle_class is not VehicleClass.PERSON and _share_inside(person.box_px, other.box_px) >= _INSIDE
-        for other in seen.detections
-    )
+def _spread_ns(one: Detection, seen: Sighting) -> int:
+    """How long a sighting masks before and after itself, whatever else was seen."""
+    if one.vehicle_class is not VehicleClass.PERSON:
+        return 0
+    vehicles = [other.box_px for other in seen.detections if other.vehicle_class is not VehicleClass.PERSON]
+    rides = any(_share_inside(one.box_px, vehicle) >= _INSIDE for vehicle in vehicles)
+    return _RIDING_FOR_NS if rides else _PERSON_FOR_NS
 
 
 def _subject_masks(subject: Subject, size_px: Size) -> Iterator[Mask]:

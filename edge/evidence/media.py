@@ -77,11 +77,12 @@ def make_media(document: Mapping[str, Any], excerpt: Excerpt, masker: Masker, *,
 
 
 def _plan(excerpt: Excerpt, subject: Subject, masker: Masker, chosen: frozenset[int]) -> tuple[Mask, ...]:
-    """Look at some pictures a second, the stills among them, and decide on the masks."""
+    """Look at some pictures a second, the stills, the first and the last among them, and decide on the masks."""
     sightings: list[Sighting] = []
-    size_px, due_ns = (0, 0), 0
+    size_px, due_ns = (0, 0), excerpt.times_ns[0]
+    must = chosen | {excerpt.times_ns[-1]}
     for t_ns, frame in excerpt.pictures():
-        if t_ns >= due_ns or t_ns in chosen:
+        if t_ns >= due_ns or t_ns in must:
             sightings.append(masker.look(t_ns, frame))
             size_px, due_ns = (frame.width, frame.height), t_ns + LOOK_EVERY_NS
     return plan_masks(sightings, subject, size_px, masker.low)

@@ -112,6 +112,14 @@ def test_stills_and_clip_are_masked_where_the_record_says_and_nowhere_else(media
         assert changed[shown].mean() > 3 * changed[inner].mean()
 
 
+def test_the_first_and_the_last_picture_are_masked_as_all_others(media: Media) -> None:
+    assert media.clip_span_s is not None
+    for t_s in (*media.clip_span_s, sum(media.clip_span_s) / 2):
+        rows = csv.DictReader(io.StringIO(media.files["masks.csv"].decode()))
+        kinds = {row["kind"] for row in rows if float(row["from_s"]) <= t_s <= float(row["until_s"])}
+        assert {"person", "windscreen"} <= kinds
+
+
 def test_the_vehicles_body_is_to_be_seen(media: Media, event: Any) -> None:
     for still in media.stills:
         x1, y1, x2, y2 = (round(side) for side in still.box_px)
