@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from math import hypot
-from statistics import fmean
 from typing import TYPE_CHECKING
 
+from edge.crossing import EDGE_HEIGHTS, NEAR_NS, Drive, contact_point, doubts, height_px, whole_before, width_px
 from edge.records import NS_PER_S, Passage, Point, TrackPoint, TrackStep, TrackUpdate, VehicleClass
 
 if TYPE_CHECKING:
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
     from edge.geometry import DirectedLine, GroundPlane
 
-# A box's bottom edge is good to about this share of its height (measured on rendered truth); it is a doubt in time by
-# the speed at the line, and what a track must clear on either side to count as seen there.
-_EDGE_SHARE = 0.04
-_FIT_NS = 120_000_000
 _SPEED_NS = 400_000_000
 _KEPT_POINTS = 4096
 _REMEMBERED = 64
@@ -48,13 +44,15 @@ class _Crossing:
     """A crossing on its way to becoming a passage: between which two observations it fell, and what followed.
 
     ``left_ns`` is when the track was last clearly before the line, ``past_ns`` when it came clearly past it, first
-    observed there as ``past``; ``near`` are the observations around it from which instant and speed are computed.
+    observed there as ``past``; ``near`` are the observations around it from which instant, speed and doubts come.
+    ``whole_before_ns`` is when all of the vehicle was last surely before the line, its unseen front included.
     """
 
     t_ns: int
     before: TrackPoint
     after: TrackPoint
     left_ns: int
+    whole_before_ns: int
     near: list[TrackPoint]
     past_ns: int = 0
     past: TrackPoint | None = None
@@ -69,6 +67,7 @@ class _Progress:
     clear_since_ns: int | None = None
     last_clear: TrackPoint | None = None
     left_ns: int = 0
+    whole_before_ns: int | None = None
     crossing: _Crossing | None = None
     done: bool = False
 
@@ -80,12 +79,6 @@ class _Path:
     points: list[TrackPoint] = field(default_factory=list)
     vehicle_class: VehicleClass = VehicleClass.CAR
     lanes: dict[str, _Progress] = field(default_factory=dict)
-
-
-def contact_point(point: TrackPoint) -> Point:
-    """The bottom-centre of a box: the visible contact with the road."""
-    x1, _, x2, y2 = point.box_px
-    return (x1 + x2) / 2, y2
 
 
 class PassageFinder:
@@ -162,7 +155,7 @@ def same_vehicle(one: Passage, other: Passage) -> bool:
 
 def _width_px(passage: Passage) -> float:
     nearest = min(passage.points, key=lambda point: abs(point.t_ns - passage.t_cross_ns))
-    return nearest.box_px[2] - nearest.box_px[0]
+    return width_px(nearest)
 
 
 def _speed_px(passage: Passage) -> float:
@@ -178,6 +171,8 @@ def _follow(points: Sequence[TrackPoint], lane: LaneGeometry, progress: _Progres
     """Take a track's newest point into account for one lane."""
     after = points[-1]
     now = lane.stop.distance(contact_point(after))
+    if progress.whole_before_ns is None or whole_before(after, lane.stop):
+        progress.whole_before_ns = after.t_ns
     if now < -_clearance_px(after):
         progress.last_clear = after
         if progress.clear_since_ns is None:
@@ -202,7 +197,7 @@ def _follow(points: Sequence[TrackPoint], lane: LaneGeometry, progress: _Progres
 def _follow_crossing(points: Sequence[TrackPoint], lane: LaneGeometry, crossing: _Crossing) -> None:
     """Take the newest point of a track that has crossed into account: whether it is clearly past, and confirmed."""
     before, after = points[-2], points[-1]
-    if after.t_ns <= crossing.after.t_ns + _SPEED_NS:
+    if after.t_ns <= crossing.after.t_ns + NEAR_NS:
         crossing.near.append(after)
     if not crossing.seen_past:
         was, now = (lane.stop.distance(contact_point(point)) - _clearance_px(point) for point in (before, after))
@@ -230,12 +225,13 @@ def _crossing(points: Sequence[TrackPoint], lane: LaneGeometry, progress: _Progr
     forwards = (x2 - x1) * lane.direction[0] + (y2 - y1) * lane.direction[1] > 0
     if not forwards or not 0 <= lane.stop.along(_between(before, after, t_ns)) <= 1:
         return None
-    near = [point for point in points[:-1] if point is before or before.t_ns - point.t_ns <= _SPEED_NS]
-    return _Crossing(t_ns, before, after, progress.left_ns, near)
+    near = [point for point in points[:-1] if point is before or before.t_ns - point.t_ns <= NEAR_NS]
+    whole_ns = before.t_ns if progress.whole_before_ns is None else progress.whole_before_ns
+    return _Crossing(t_ns, before, after, progress.left_ns, whole_ns, near)
 
 
 def _clearance_px(point: TrackPoint) -> float:
-    return _EDGE_SHARE * (point.box_px[3] - point.box_px[1])
+    return EDGE_HEIGHTS * height_px(point)
 
 
 def _confirm(points: Sequence[TrackPoint], lane: LaneGeometry, crossing: _Crossing) -> int | None:
@@ -261,26 +257,6 @@ def _rises(before: TrackPoint, after: TrackPoint, was: float, now: float) -> int
     return before.t_ns + round((after.t_ns - before.t_ns) * (-was / (now - was)))
 
 
-def _fitted_ns(line: DirectedLine, crossing: _Crossing) -> int:
-    """The instant of a crossing, now that it has been seen from both sides.
-
-    A straight line is fitted through the distances shortly before and after (least squares), which averages the tremble
-    of single boxes; its root counts where it falls between the two observations, else plain interpolation does.
-    """
-    before, after = crossing.before, crossing.after
-    near = [point for point in crossing.near if before.t_ns - _FIT_NS <= point.t_ns <= after.t_ns + _FIT_NS]
-    times = [(point.t_ns - before.t_ns) / NS_PER_S for point in near]
-    distances = [line.distance(contact_point(point)) for point in near]
-    mean_t, mean_d = fmean(times), fmean(distances)
-    spread = sum((t - mean_t) ** 2 for t in times)
-    slope = sum((t - mean_t) * (d - mean_d) for t, d in zip(times, distances, strict=True)) / spread
-    if slope > 0:
-        fitted_ns = before.t_ns + round((mean_t - mean_d / slope) * NS_PER_S)
-        if before.t_ns <= fitted_ns <= after.t_ns:
-            return fitted_ns
-    return crossing.t_ns
-
-
 def _between(before: TrackPoint, after: TrackPoint, t_ns: int) -> Point:
     share = (t_ns - before.t_ns) / (after.t_ns - before.t_ns)
     (x1, y1), (x2, y2) = contact_point(before), contact_point(after)
@@ -289,7 +265,8 @@ def _between(before: TrackPoint, after: TrackPoint, t_ns: int) -> Point:
 
 def _passage(track: int, path: _Path, lane: LaneGeometry, crossing: _Crossing) -> Passage:
     before, after = crossing.before, crossing.after
-    t_ns = _fitted_ns(lane.stop, crossing)
+    drive = Drive(crossing.near, lane.stop, crossing.t_ns)
+    t_ns = crossing.t_ns if drive.root_ns is None else drive.root_ns
     bracket_ns = max(t_ns - before.t_ns, after.t_ns - t_ns)
     # How long the contact was too near to the line to tell its side: short for one that drives over it, long for one
     # that comes to rest on it.
@@ -301,10 +278,12 @@ def _passage(track: int, path: _Path, lane: LaneGeometry, crossing: _Crossing) -
         t_cross_ns=t_ns,
         uncertainty_ns=bracket_ns + edge_ns,
         t_confirm_ns=None if crossing.t_confirm_ns is None else max(t_ns, crossing.t_confirm_ns),
-        speed_mps=_speed_mps(crossing.near, lane.ground),
-        cross_px=(where := _between(before, after, t_ns)),
+        speed_mps=_speed_mps(crossing, lane.ground),
+        cross_px=(where := _between(before, after, crossing.t_ns)),
         points=tuple(path.points),
         to_line_m=_to_line_m(path.points, lane.ground, where, before.t_ns),
+        whole_before_ns=crossing.whole_before_ns,
+        doubts=doubts(path.points, crossing.near, drive, t_ns),
     )
 
 
@@ -319,9 +298,11 @@ def _to_line_m(
     return tuple((t_ns, hypot(place[0] - x, place[1] - y)) for t_ns, place in places)
 
 
-def _speed_mps(near: Sequence[TrackPoint], ground: GroundPlane | None) -> float | None:
+def _speed_mps(crossing: _Crossing, ground: GroundPlane | None) -> float | None:
     """Speed over ground around the crossing, from the ends of the observed stretch; None without calibration."""
     if ground is None:
         return None
+    first_ns, last_ns = crossing.before.t_ns - _SPEED_NS, crossing.after.t_ns + _SPEED_NS
+    near = [point for point in crossing.near if first_ns <= point.t_ns <= last_ns]
     (x1, y1), (x2, y2) = (ground.to_ground(contact_point(point)) for point in (near[0], near[-1]))
     return hypot(x2 - x1, y2 - y1) * NS_PER_S / (near[-1].t_ns - near[0].t_ns)

