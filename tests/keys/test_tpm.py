@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,14 +13,19 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from edge import event
 from edge.errors import KeyFileError
 from edge.keys import load_signing_key, trust
+from edge.keys.enrolment import enrolled
 from edge.keys.tpm import TPM_VARIABLE, create_tpm_key
+from edge.keys.trusted import certified
 from tests.broker import free_port
 from tests.cases import unsigned
 from tests.keys.software_tpm import SoftwareTpm, needs_tpm
+from tests.recordings import FIRST, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.keys.conftest import Call
 
 pytestmark = needs_tpm
 
@@ -97,3 +103,45 @@ def test_a_damaged_file_is_told(tmp_path: Path, tpm: SoftwareTpm) -> None:
     path.write_text("\n".join([lines[0], "AAAA" + lines[1][4:], *lines[2:]]))
     with pytest.raises(KeyFileError, match="is damaged"):
         load_signing_key(path)
+
+
+@pytest.mark.slow
+@pytest.mark.replay
+def test_a_certified_key_in_a_tpm_signs_a_replays_events_and_stopline_verify_accepts_them(
+    tmp_path: Path, tpm: SoftwareTpm, call: Call
+) -> None:
+    """The whole way: made in the TPM, certified, enrolled, named in the node file, its event checked."""
+    recording = Recording(FIRST)
+    call("keys", "new", "node.key", "--tpm")
+    call("keys", "request", "node.key", "--node", "plain-red-runner/edge-1", "--use", "events")
+    call("ca", "new", "ca")
+    call("ca", "sign", "ca", "node.csr", "--for", "plain-red-runner/edge-1")
+    call("keys", "enroll", "node.key", "node.crt", "--ca", "ca/ca.pem")
+    (tmp_path / "node.toml").write_text('schema = 1\n[node]\nid = "edge-1"\n')
+    call(*recording.words(tmp_path / "out"), "--node", "node.toml")
+    verified = call("verify", "out/events.jsonl", "--key", "node.pub.pem", "--json").json()
+    assert verified["intact"]
+    assert verified["key_trusted"]
+    [certificate] = enrolled(tmp_path / "node.key")
+    trusted = certified(certificate)
+    seen = event.verify((tmp_path / "out" / "events.jsonl").read_bytes().splitlines()[0], trust(trusted.public))
+    assert seen.document["source"] == trusted.source
+    assert b"TSS2 PRIVATE KEY" in (tmp_path / "node.key").read_bytes()
+
+
+def test_an_authority_may_have_its_key_in_a_tpm(tmp_path: Path, tpm: SoftwareTpm, call: Call) -> None:
+    call("ca", "new", "ca", "--tpm")
+    assert (tmp_path / "ca" / "ca.key").read_bytes().startswith(b"-----BEGIN TSS2 PRIVATE KEY-----")
+    call("keys", "new", "node.key")
+    call("keys", "request", "node.key", "--node", "main-and-3rd/edge-1")
+    call("ca", "sign", "ca", "node.csr", "--for", "main-and-3rd/edge-1")
+    call("keys", "enroll", "node.key", "node.crt", "--ca", "ca/ca.pem")
+    call("ca", "crl", "ca")
+
+
+def test_without_the_library_a_tpm_key_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tpm2_pytss", None)
+    with pytest.raises(KeyFileError, match="needs the extra 'tpm'"):
+        create_tpm_key(tmp_path / "node.key")
