@@ -38,9 +38,14 @@ def test_a_node_writes_below_its_own_name_only(tmp_path_factory: pytest.TempPath
     rights = folder / "mosquitto.acl"
     shutil.copyfile(ROOT / "firmware-config" / "mosquitto.acl", rights)
     rights.chmod(0o644)
-    mine = Topics("stopline", "main-and-3rd", "edge-1").violation
+    topics = Topics("stopline", "main-and-3rd", "edge-1")
+    mine = topics.violation
     with Mosquitto(folder / "broker", options=(f"acl_file {rights}",)) as broker, Listener(broker.port):
         assert refusal(broker, "edge-1", mine) is None
         assert refusal(broker, "edge-2", mine) is not None
+        for evidence in (topics.evidence("01976f3e"), topics.evidence("01976f3e", 3)):
+            assert refusal(broker, "edge-1", evidence) is None
+            assert refusal(broker, "edge-2", evidence) is not None
+            assert refusal(broker, "review", evidence) is not None
         assert refusal(broker, "edge-1", "other/topic") is not None
         assert refusal(broker, "review", mine) is not None

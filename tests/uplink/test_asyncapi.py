@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyrage
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
 from edge import event
 from edge.config import Broker
+from edge.evidence.bundle import Bundle
+from edge.evidence.seal import Seal
+from edge.evidence.shipment import ship
 from edge.outbox import Message
 from edge.records import Fault, Phase, Verdict
 from edge.uplink import Birth, Health, Signal, Uplink
@@ -20,6 +25,9 @@ from tests.broker import Heard, Listener, Mosquitto, wait_until
 from tests.cases import EVENT_ID, ORIGIN, SITE, signing_key, unsigned
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge.mqtt import Topics
     from edge.outbox import Outbox
 
 pytestmark = pytest.mark.broker
@@ -65,6 +73,14 @@ def operation_of(channel: str) -> dict[str, Any]:
     return found
 
 
+def evidence_of(event_id: str, topics: Topics) -> Iterator[Message]:
+    """Evidence in every form that it may take: sealed and whole, not sealed and whole, in parts."""
+    sealed = Seal([str(pyrage.x25519.Identity.generate().to_public())])
+    bundle = Bundle(os.urandom(40_000), "0" * 64, ())
+    for number, (seal, part_bytes) in enumerate([(sealed, 100_000), (Seal([]), 100_000), (sealed, 16_384)]):
+        yield from ship(f"{event_id[:-1]}{number}", bundle, seal, topics, part_bytes).messages
+
+
 def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
     """All that a node publishes in its life, from the greeting to the goodbye."""
     raw = event.sign(unsigned(), KEY)
@@ -79,6 +95,8 @@ def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
             uplink.send_signal(Signal("north", Phase.FAULT, 12.5, fault))
         uplink.send_health(Health(60.5, 1500, 2, {verdict.value: 1 for verdict in Verdict}))
         outbox.append(Message(EVENT_ID, uplink.topics.violation, event.CONTENT_TYPE, raw))
+        for message in evidence_of(EVENT_ID, uplink.topics):
+            outbox.append(message)
         wait_until(lambda: listener.on(uplink.topics.health) and listener.on(uplink.topics.violation))
         uplink.close(10)
         wait_until(lambda: len(listener.on(uplink.topics.status)) == 2)
@@ -88,20 +106,32 @@ def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
 
 def test_every_message_on_the_wire_is_as_described(broker: Mosquitto, outbox: Outbox) -> None:
     heard = everything_sent(broker, outbox)
-    assert {channel_of(one.topic) for one in heard} == set(DOCUMENT["channels"])
+    heard_types: set[tuple[str, str]] = set()
     for one in heard:
         channel = channel_of(one.topic)
-        (message,) = [resolve(each) for each in DOCUMENT["channels"][channel]["messages"].values()]
-        assert one.properties["ContentType"] == message["contentType"]
-        payload = json.loads(one.payload) if "json" in message["contentType"] else one.payload.decode()
+        (message,) = [
+            described
+            for described in map(resolve, DOCUMENT["channels"][channel]["messages"].values())
+            if described["contentType"] == one.properties["ContentType"]
+        ]
+        payload = json.loads(one.payload) if "json" in message["contentType"] else one.payload.decode("latin-1")
         Draft202012Validator(resolve(message["payload"])).validate(payload)
         user_properties = dict(one.properties.get("UserProperty", []))
         Draft202012Validator(resolve(message.get("headers", {"maxProperties": 0}))).validate(user_properties)
+        assert ("CorrelationData" in one.properties) == ("bindings" in message)
+        if "bindings" in message:
+            assert bytes.fromhex(one.properties["CorrelationData"]).decode() in one.topic.split("/")
+        heard_types.add((channel, one.properties["ContentType"]))
         binding = operation_of(channel)["bindings"]["mqtt"]
         assert one.qos == binding["qos"]
         expiry = one.properties.get("MessageExpiryInterval")
         assert (expiry is None) == ("messageExpiryInterval" not in binding)
         assert expiry is None or binding["messageExpiryInterval"] - 5 <= expiry <= binding["messageExpiryInterval"]
+    assert heard_types == {
+        (name, resolve(message)["contentType"])
+        for name, channel in DOCUMENT["channels"].items()
+        for message in channel["messages"].values()
+    }
 
 
 def test_what_is_retained_is_as_described(broker: Mosquitto, outbox: Outbox) -> None:
