@@ -6,34 +6,17 @@ The committed cases are always measured. Further recordings are made by `python 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from edge.detector import load_model
-from edge.embedded import embedded_model
 from edge.errors import StoplineError
-
-from . import failures, plots
-from .outcomes import Outcome, outcome_of
-from .page import Measured, page
-from .recordings import ROOT, Recording, recordings_below
-from .scoring import Material, faults, scored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-EVALUATION = ROOT / "models" / "evaluation.json"
-CASES = "The committed cases", "what `sim_fixtures/` holds, scripted, each with its plot; the tests judge them too."
-TUNED = (
-    "Seeds looked at while tuning",
-    "generated traffic that training never saw; its faults were looked at while thresholds and tracker were chosen.",
-)
-FRESH = "Fresh seeds", "generated traffic that nobody had looked at before it was measured."
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -62,61 +45,11 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _evaluate(given: argparse.Namespace) -> None:
-    cases, skipped = recordings_below(given.cases)
-    wanted = [(CASES, cases, skipped, False)]
-    wanted += [
-        (about, *_all_below(folders), True)
-        for about, folders in ((TUNED, given.tuned), (FRESH, given.fresh))
-        if folders
-    ]
-    if given.detector:
-        measure_detectors()
-    outcomes = measured_all([one for _, found, _, _ in wanted for one in found], given.jobs)
-    sets = tuple(
-        Material(*about, tuple(scored(one, outcomes[one.folder], lenient=fair) for one in found), skipped, fair)
-        for about, found, skipped, fair in wanted
-    )
-    write(sets, given.out)
-
-
-def _all_below(folders: Sequence[Path]) -> tuple[list[Recording], int]:
-    found = [recordings_below(folder) for folder in folders]
-    return [one for recordings, _ in found for one in recordings], sum(skipped for _, skipped in found)
-
-
-def measure_detectors() -> None:
-    """Have the training's own evaluation write its JSON. Raises StoplineError where it fails."""
-    command = [sys.executable, "-m", "models.train.evaluate", "--out", str(EVALUATION)]
-    if subprocess.run(command, cwd=ROOT, check=False).returncode:
-        raise StoplineError("the detectors could not be measured: see above, and models/README.md for what it needs")
-
-
-def measured_all(recordings: Sequence[Recording], jobs: int) -> dict[Path, Outcome]:
-    """The outcome of each recording by its folder, some at a time; what is known already costs nothing."""
-    found: dict[Path, Outcome] = {}
-    with ProcessPoolExecutor(max(1, jobs)) as pool:
-        waiting = {pool.submit(outcome_of, one): one for one in recordings}
-        for done in as_completed(waiting):
-            found[waiting[done].folder] = done.result()
-            print(f"{len(found)}/{len(recordings)} {waiting[done].name}", file=sys.stderr, flush=True)
-    return found
-
-
-def write(sets: Sequence[Material], out: Path) -> None:
-    """Write the page, and its pictures beside it."""
-    pictures = out.parent / out.stem
-    detector: dict[str, Any] = json.loads(EVALUATION.read_text("utf-8")) if EVALUATION.exists() else {}
-    figures = {material.title: material.figures() for material in sets}
-    plots.crossing_errors(figures, pictures / "crossing-errors.svg")
-    plots.red_times(figures, pictures / "red-times.svg")
-    if detector:
-        plots.detectors(detector, pictures / "detectors.svg")
-    worst = [fault for every in reversed(figures.values()) for fault in faults(every["all"])]
-    pictured = failures.strip(sorted(worst, key=lambda fault: fault.rank), pictures / "failures.jpg")
-    model = load_model(embedded_model())
-    name = f"{model.name}, SHA-256 `{model.sha256[:16]}…`"
-    out.write_text(page(Measured(name, detector, tuple(sets), pictured)), encoding="utf-8")
-    print(f"{out} is written.", file=sys.stderr)
+    try:
+        from .run import Wanted, evaluate
+    except ImportError as error:
+        raise StoplineError(f"{error.name} is not installed: run script/bootstrap sim train first") from None
+    evaluate(Wanted(given.cases, given.tuned, given.fresh, given.out, given.jobs, given.detector))
 
 
 if __name__ == "__main__":

@@ -34,9 +34,11 @@ class Bar:
 def bars(sets: Sequence[Material], detector: Mapping[str, Any]) -> Iterator[Bar]:
     """All of them; the first set is that of the committed cases, the others are traffic of seeds."""
     yield from _of_cases(sets[0].figures()["all"])
-    generated = [one for material in sets[1:] for one in material.parts]
-    if generated:
-        yield from _of_traffic(generated)
+    if sets[1:]:
+        minutes = sum(material.figures()["all"].minutes() for material in sets[1:])
+        yield Bar(f"At least {LEAST_MINUTES} minutes of seeds", f"{minutes:.0f} minutes", minutes >= LEAST_MINUTES)
+    for material in sets[1:]:
+        yield from _of_traffic(material.title.lower(), material.parts)
     for name in PICTURES:
         if name in detector:
             yield from _of_pictures(name, detector[name]["detectors"])
@@ -57,20 +59,19 @@ def _ms(seconds: float) -> str:
     return f"{1000 * seconds:.0f} ms"
 
 
-def _of_traffic(parts: Sequence[Scored]) -> Iterator[Bar]:
+def _of_traffic(where: str, parts: Sequence[Scored]) -> Iterator[Bar]:
     every = by_condition(parts)["all"]
-    minutes = every.minutes()
-    yield Bar(f"At least {LEAST_MINUTES} minutes of unseen seeds", f"{minutes:.0f} minutes", minutes >= LEAST_MINUTES)
     dark = by_condition(one for one in parts if one.recording.condition in DARK_OR_WET)["all"]
     light = by_condition(one for one in parts if one.recording.condition not in DARK_OR_WET)["all"]
     for when, least, figures in (("by day", DAY_RECALL, light), ("at night and in rain", DARK_RECALL, dark)):
         recall = figures.recall()
-        yield Bar(f"{least:.2f} of the violations found {when}", str(recall), bool(recall.of) and recall.value >= least)
+        reached = bool(recall.of) and recall.value >= least
+        yield Bar(f"{least:.2f} of the violations found {when} ({where})", str(recall), reached)
     wrong = len(every.false_violations())
-    yield Bar("No false violation", str(wrong), not wrong)
+    yield Bar(f"No false violation ({where})", f"{wrong} in {every.minutes():.0f} minutes", not wrong)
     red = every.red_times(violations=True)
     enough = bool(red.of) and red.value >= RED_SHARE
-    yield Bar("Red time of a violation not above the truth in 99.9 %", str(red), enough)
+    yield Bar(f"Red time of a violation not above the truth in 99.9 % ({where})", str(red), enough)
 
 
 def _of_pictures(name: str, detectors: Mapping[str, Any]) -> Iterator[Bar]:

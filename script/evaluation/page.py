@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,16 +23,19 @@ if TYPE_CHECKING:
     from .tracking import TrackScore
 
 _PERCENTILES = (0.5, 0.95, 0.99)
+FEWEST_TO_DRAW = 4
+WIDTH = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """All that the page tells: the detector's JSON, the sets, the model and the number of failures pictured."""
+    """All that the page tells: model, detector's JSON, sets, how many failures are pictured and in which folder."""
 
     model: str
     detector: Mapping[str, Any]
     sets: tuple[Material, ...]
     pictured: int
+    folder: str
 
 
 def page(measured: Measured) -> str:
@@ -39,7 +44,15 @@ def page(measured: Measured) -> str:
     for material in measured.sets:
         lines += _node(material)
     lines += [*_plots(measured), *_how()]
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(map(_wrapped, lines)).rstrip() + "\n"
+
+
+def _wrapped(line: str) -> str:
+    """Prose as lines of the project's width; tables, headings and pictures as they are."""
+    if len(line) <= WIDTH or line.startswith(("|", "#", "!")):
+        return line
+    indent = "  " if line.startswith("- ") else ""
+    return textwrap.fill(line, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _head(measured: Measured) -> Iterator[str]:
@@ -99,7 +112,7 @@ def _detector(measured: Measured) -> Iterator[str]:
         yield from part(dict(measured.detector)).splitlines()
         yield ""
         if part is comparison:
-            yield "![AP50 of each detector on each set](accuracy/detectors.svg)"
+            yield f"![AP50 of each detector on each set]({measured.folder}/detectors.svg)"
             yield ""
             yield "The embedded model by condition (of real pictures only the brightness is known):"
         elif part is conditions:
@@ -136,8 +149,10 @@ def _with_interval(
     scores: Sequence[TrackScore], figure: Callable[[Sequence[TrackScore]], float], digits: int = 3
 ) -> str:
     value = figure(scores)
-    if value != value:  # noqa: PLR0124 - not a number where nothing was there to follow
+    if math.isnan(value):
         return "nothing to follow"
+    if len(scores) < FEWEST_TO_DRAW:
+        return f"{value:.{digits}f}"
     low, high = resampled(scores, figure)
     return f"{value:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
@@ -204,6 +219,8 @@ def _by_condition(every: Mapping[str, Figures]) -> Iterator[str]:
 def _error_cell(figures: Figures, errors_s: Sequence[float], share: float) -> str:
     if not errors_s:
         return "none"
+    if len(figures.parts) < FEWEST_TO_DRAW:
+        return f"{1000 * percentile(errors_s, share):.0f}"
     low, high = figures.error_interval_s(share)
     return f"{1000 * percentile(errors_s, share):.0f} ({1000 * low:.0f} to {1000 * high:.0f})"
 
@@ -228,7 +245,7 @@ def _plots(measured: Measured) -> Iterator[str]:
         "timed; the dotted line is 50 ms). Simulated."
     )
     yield ""
-    yield "![Errors of the crossing time by condition](accuracy/crossing-errors.svg)"
+    yield f"![Errors of the crossing time by condition]({measured.folder}/crossing-errors.svg)"
     yield ""
     yield (
         "Red time reported against the true red time at which the vehicle's front crossed, for every passage on red. "
@@ -236,7 +253,7 @@ def _plots(measured: Measured) -> Iterator[str]:
         "for it. Simulated."
     )
     yield ""
-    yield "![Red times reported against true ones](accuracy/red-times.svg)"
+    yield f"![Red times reported against true ones]({measured.folder}/red-times.svg)"
     yield ""
     if measured.pictured:
         yield (
@@ -244,7 +261,7 @@ def _plots(measured: Measured) -> Iterator[str]:
             "yellow: the confirm line. Simulated."
         )
         yield ""
-        yield "![The gravest faults](accuracy/failures.jpg)"
+        yield f"![The gravest faults]({measured.folder}/failures.jpg)"
         yield ""
 
 
@@ -266,7 +283,7 @@ def _how() -> Iterator[str]:
     )
     yield (
         "- Shares have Wilson's interval. Percentiles, HOTA and IDF1 have that of 1,000 draws of whole recordings, "
-        "since what happens in one recording hangs together."
+        f"since what happens in one recording hangs together; fewer than {FEWEST_TO_DRAW} recordings give none."
     )
     yield (
         "- Detections and scores are kept in `build/evaluation` by the hash of pictures, model and code: a second run "
