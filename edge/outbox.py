@@ -288,16 +288,17 @@ class Outbox:
 
     def refused(self, message_id: str, reason: str) -> None:
         """Keep a message that the broker refused, with its reason, until ``retry``."""
-        with self._transaction() as connection:
-            connection.execute(
-                "UPDATE message SET state = 'refused', refusals = refusals + 1, reason = ? WHERE id = ?",
-                (reason[:MAX_REASON_CHARS], message_id),
-            )
+        query = "UPDATE message SET state = 'refused', refusals = refusals + 1, reason = ? WHERE id = ?"
+        self._despite_full_disk(lambda: self._update(query, (reason[:MAX_REASON_CHARS], message_id)))
 
     def retry(self) -> int:
         """Let every refused message wait to be sent again; says how many."""
+        query = "UPDATE message SET state = 'pending' WHERE state = 'refused'"
+        return self._despite_full_disk(lambda: self._update(query, ()))
+
+    def _update(self, query: str, values: tuple[str, ...]) -> int:
         with self._transaction() as connection:
-            return connection.execute("UPDATE message SET state = 'pending' WHERE state = 'refused'").rowcount
+            return connection.execute(query, values).rowcount
 
     def counts(self) -> Counts:
         """How much waits, is refused and has ever been delivered."""

@@ -310,6 +310,9 @@ def test_a_full_disk_refuses_cases_and_every_one_it_took_is_completed_and_sent(
         assert ids(outbox) == [name for one in taken for name in (one.id, f"{one.id}/evidence")]
         with pytest.raises(OutboxError, match="disk is full"):
             outbox.open_case(lambda _: case("too-many", 20_000))
+        for _ in range(5):  # what the broker answers is noted all the same
+            outbox.refused(taken[0].id, "Not authorized")
+            assert outbox.retry() == 1
         for one in taken:
             assert outbox.delivered([one.id, f"{one.id}/evidence"]) == 2
         (small_disk / "logs").unlink()
