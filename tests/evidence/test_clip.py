@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
+import signal
 import subprocess
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Queue
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import av
@@ -82,3 +87,55 @@ def test_the_ffmpeg_program_plays_it_without_a_word(tmp_path: Path) -> None:
         ["ffmpeg", "-v", "warning", "-i", str(file), "-f", "null", "-"], capture_output=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+PAGE = b"""<video id="clip" muted src="clip.mp4"></video><script>
+const clip = document.getElementById("clip"), tell = words => fetch("told", {method: "POST", body: words});
+clip.onseeked = () => tell(`${clip.videoWidth} x ${clip.videoHeight}, ${clip.duration} s`);
+clip.onloadeddata = () => { clip.currentTime = 1; };
+clip.onerror = () => tell(clip.error.message);
+</script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="the chromium program is not here")
+def test_a_browser_plays_it(tmp_path: Path) -> None:
+    files = {"/": ("text/html", PAGE), "/clip.mp4": ("video/mp4", written(list(range(0, 2000, 40))).data)}
+    told: Queue[bytes] = Queue()
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            kind, content = files.get(self.path, ("text/plain", b""))
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def do_POST(self) -> None:
+            told.put(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        serving = Thread(target=server.serve_forever)
+        serving.start()
+        words = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            f"--user-data-dir={tmp_path}",
+            "--remote-debugging-port=0",
+        ]
+        page = f"http://127.0.0.1:{server.server_port}/"
+        browser = subprocess.Popen(["chromium", *words, page], stderr=subprocess.DEVNULL, start_new_session=True)
+        try:
+            assert told.get(timeout=60) == b"160 x 96, 2 s"
+        finally:
+            os.killpg(browser.pid, signal.SIGKILL)  # the browser is a family of processes
+            browser.wait(20)
+            server.shutdown()
+            serving.join(20)
