@@ -18,7 +18,10 @@ _ALERTS: Final = {
     "TLSV1_ALERT_UNKNOWN_CA": (
         "does not trust the authority that signed the client certificate: have it signed by one that the broker knows"
     ),
-    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "refuses the client certificate, which has expired: have a new one signed",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": (
+        "refuses the client certificate, which has expired: have a new one signed (where it has not, the broker's "
+        "revocation list has: renew that)"
+    ),
     "SSLV3_ALERT_CERTIFICATE_REVOKED": (
         "refuses the client certificate, which has been revoked: make a new key and have it certified"
     ),

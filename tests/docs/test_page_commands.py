@@ -46,7 +46,7 @@ def test_commands_and_their_options_exist(block: Block) -> None:
         if words[0].startswith("script/"):
             assert os.access(ROOT / words[0], os.X_OK), words[0]
         elif words[0].endswith("stopline"):
-            groups = {"keys", "outbox", "model"}
+            groups = {"keys", "ca", "ledger", "outbox", "model"}
             subcommand = words[1:3] if words[1] in groups else words[1:2]
             unknown = {option for option in options(words) if option not in help_text(*subcommand)}
             assert not unknown, f"stopline {' '.join(subcommand)} does not know {unknown}"

@@ -157,6 +157,17 @@ def test_a_revoked_client_is_refused_and_another_is_not(folder: Path, ours: Flee
         let_in.close()
 
 
+def test_a_broker_whose_revocation_list_has_run_out_lets_nobody_in(
+    folder: Path, ours: Fleet, version: ssl.TLSVersion
+) -> None:
+    crl = folder / "crl.pem"
+    crl.write_bytes(ours.authority.crl(datetime.now(UTC) - LONG_AGO, 9))
+    with broker(folder, ours, ours.broker(), f"crlfile {crl}") as running:
+        says = told(running)
+        assert "the broker's revocation list has: renew that" in refused(running, ours.ca, ours.node())
+        says(VERIFY_FAILED)
+
+
 def test_a_brokers_certificate_does_not_serve_a_client(folder: Path, ours: Fleet, version: ssl.TLSVersion) -> None:
     pair = ours.broker()
     with broker(folder, ours, pair) as running:
