@@ -78,7 +78,11 @@ class Edge:
 
 def root_of(leaves: Iterable[bytes]) -> bytes:
     """The Merkle tree hash over leaf hashes."""
-    return Edge().extend(leaves).root()
+    level = list(leaves)
+    while len(level) > 1:
+        odd = level[-1:] if len(level) % 2 else []  # the last of an odd number moves up as it is
+        level = [node_hash(*pair) for pair in zip(level[::2], level[1::2], strict=False)] + odd
+    return level[0] if level else EMPTY_ROOT
 
 
 def inclusion_path(leaves: Sequence[bytes], place: int) -> tuple[bytes, ...]:
