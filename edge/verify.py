@@ -22,6 +22,7 @@ import tarfile
 import tomllib
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from itertools import pairwise
 from math import copysign, dist, fsum, hypot, inf, log, sqrt
 from pathlib import Path
@@ -126,6 +127,7 @@ def check(
     try:
         _check_form(report, raw)
         _check_signature(report, raw, keys)
+        _check_schema(report)
         _check_bundle(report, bundle, identity)
         if site is not None:
             _check_site(report, site, "The site file that was given")
@@ -136,21 +138,29 @@ def check(
 
 
 def _check_form(report: Report, raw: bytes) -> None:
-    """One spelling of every byte (RFC 8785), and the schema."""
+    """One spelling of every byte (RFC 8785)."""
     try:
         event = json.loads(raw[:1_000_001].decode("utf-8"))
-        same = rfc8785.dumps(event) == raw and isinstance(event, dict)
-    except (ValueError, RecursionError, rfc8785.CanonicalizationError):
-        raise ChangedError("This is no event, or it was damaged on the way: it is not valid JSON.") from None
+        same = rfc8785.dumps(event) == raw and isinstance(event["signature"], str)
+    except (ValueError, RecursionError, KeyError, TypeError, rfc8785.CanonicalizationError):
+        raise ChangedError("This is no event, or it was damaged on the way: it is no signed JSON object.") from None
     if not same:
         raise ChangedError(
             "The event was changed or written anew: its bytes are not in the canonical form of RFC 8785."
         )
-    error = next(Draft202012Validator(json.loads(_SCHEMA.read_bytes())).iter_errors(event), None)
-    if error is not None:
-        place = "/".join(map(str, error.absolute_path)) or "the event"
-        raise ChangedError(f"The event does not follow its schema: {place}: {error.message[:200]}.")
     report.event = event
+
+
+@cache
+def _schema() -> Draft202012Validator:
+    return Draft202012Validator(json.loads(_SCHEMA.read_bytes()))
+
+
+def _check_schema(report: Report) -> None:
+    error = next(_schema().iter_errors(report.event), None)
+    if error is not None:
+        report.event, place = {}, "/".join(map(str, error.absolute_path)) or "the event"
+        raise ChangedError(f"The event does not follow its schema: {place}: {error.message[:200]}.")
     report.add("The event is complete in form: every field of its schema, no other, each byte in its one spelling.")
 
 
@@ -321,7 +331,7 @@ def _alike(ours: Any, theirs: Any, part: str) -> bool:
 
 
 _CLEAR, _UNEVEN = 0.1, 0.1  # heights of a box
-_NEAR, _AROUND, _FARTHEST_S, _FEWEST = 800_000, 400_000, 0.4, 5
+_NEAR, _AROUND, _LAST, _FARTHEST_S, _FEWEST = 800_000, 400_000, 400_000, 0.4, 5
 _FOREVER = 2**62
 _ALONE = {(True, False, False): "red", (False, True, False): "amber", (False, False, True): "green"}
 _ASPECTS = _ALONE | {(True, True, False): "red_amber", (False, False, False): "dark"}
@@ -518,13 +528,13 @@ def _past(boxes: Sequence[Box], dwell: int) -> float | None:
 def _measured(data: Any, boxes: list[Box], at: int, t0: float, edges: tuple[float, float], confirm: Any) -> Passage:
     """Everything about a crossing between the observations ``at - 1`` and ``at``; ``edges`` are left and past."""
     before, after = boxes[at - 1], boxes[at]
-    near = [box for box in boxes if before.t - _NEAR <= box.t <= after.t + _NEAR]
+    near = [box for box in boxes if before.t - _NEAR <= box.t <= after.t + _NEAR and (box.t < after.t or box.d >= 0)]
     root, unevenness = _drive([((box.t - t0) / 1e6, box.u) for box in near])
     t, place = t0 + 1e6 * (root or 0.0), before.towards(after, t0)
     reached = (
         (max(t0, _zero(one, two, one.confirm, two.confirm)), one, two)
         for one, two in pairwise(boxes[at - 1 :])
-        if one.confirm < 0 <= two.confirm
+        if one.confirm < 0 <= two.confirm and two.d >= 0
     )
     confirmed = (when for when, one, two in reached if -0.1 <= confirm(*one.towards(two, when))[1] <= 1.1)
     last = next((max(t, when) for when in confirmed if when - t0 <= 1e6 * data["rule"]["confirm_within_s"]), None)
@@ -537,7 +547,7 @@ def _measured(data: Any, boxes: list[Box], at: int, t0: float, edges: tuple[floa
         first, *_, final = (box for box in near if before.t - _AROUND <= box.t <= after.t + _AROUND)
         speed = dist(ground(first.x, first.y), ground(final.x, final.y)) / (final.t - first.t) * 1e6
     whole = next((box for box in reversed(boxes[:at]) if box.whole_before), boxes[0])
-    doubts = _doubts(near, t, boxes[0].t, even=root is not None and unevenness <= _UNEVEN)
+    doubts = _doubts(boxes, near, t, even=root is not None and unevenness <= _UNEVEN)
     figures = {"crossing": crossing | {"point_px": list(place)}, "speed_mps": speed}
     return Passage(figures, to_line_m, whole.t / 1e6, doubts)
 
@@ -558,17 +568,19 @@ def _drive(points: Sequence[tuple[float, float]]) -> tuple[float | None, float]:
     return -2 * a / (b + sqrt(under)), rest
 
 
-def _doubts(near: Sequence[Box], t: float, first: int, *, even: bool) -> list[str]:
+def _doubts(boxes: Sequence[Box], near: Sequence[Box], t: float, *, even: bool) -> list[str]:
     """Why the boxes near a crossing may not be one vehicle's own."""
     steps = [
         ((then.t - box.t) / 1e6, abs(log(then.w / box.w)), abs(log(then.h / box.h))) for box, then in pairwise(near)
     ]
-    before, after = ([log(box.h / box.w) for box in near if (box.t < t) is side] for side in (True, False))
+    last = [box for box in boxes if box.t >= max(t, boxes[-1].t - _LAST)]
+    spans = [box for box in near if box.t < t], [box for box in near if box.t >= t], last
+    before, *after = (median(log(box.h / box.w) for box in span) if span else inf for span in spans)
     found = {
         "hidden": any(lasted > 0.6 for lasted, _, _ in steps),
-        "seen_late": t - first < 500_000,
+        "seen_late": t - boxes[0].t < 500_000,
         "jump": any(max(wider, taller) > 0.4 + lasted for lasted, wider, taller in steps),
-        "shape": not (before and after) or abs(median(after) - median(before)) > 0.3,
+        "shape": not all(abs(shape - before) <= 0.3 for shape in after),
         "uneven": not even,
     }
     return [name for name, holds in found.items() if holds]

@@ -93,7 +93,7 @@ def verify_tracks(folder: Path) -> Recomputed:
         site = tomllib.loads(read_bytes(folder / "site.toml").decode())
         edges = list(csv.DictReader(read_bytes(folder / "lamps.csv").decode().splitlines()))
         lines = [json.loads(line) for line in read_bytes(folder / "tracks.jsonl").splitlines()]
-        cases = [(line, _as_event_data(line, site, edges)) for line in lines]
+        cases = [(line, as_event_data(line, site, edges)) for line in lines]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{folder} does not hold what replay --keep-tracks writes ({error}): replay again") from None
     differing = (
@@ -151,7 +151,7 @@ def _existing(folder: Path) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _as_event_data(line: dict[str, Any], site: dict[str, Any], edges: list[dict[str, str]]) -> dict[str, Any]:
+def as_event_data(line: dict[str, Any], site: dict[str, Any], edges: list[dict[str, str]]) -> dict[str, Any]:
     """One line of ``tracks.jsonl`` with its site and lamps, laid out as an event's ``data``."""
     data = verify.settings(site, line["lane"])
     group = data["signal_group"]
