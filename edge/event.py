@@ -70,8 +70,8 @@ class Clock:
 class EvidenceRef:
     """The evidence bundle that belongs to an event, by its hashes.
 
-    ``bundle_*`` is of the plain bundle, ``sent_*`` of what travels: the same where ``seal`` is none. ``parts`` is the
-    number of messages it travels in. ``missing`` says in sentences what the bundle should hold and does not.
+    ``bundle_*`` is of the plain bundle, ``sent_*`` of what travels: the same where ``seal`` is none. It travels
+    in ``parts`` parts, 1 where it is whole. ``missing`` says in sentences what the bundle should hold and does not.
     """
 
     bundle_sha256: str
