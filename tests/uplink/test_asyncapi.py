@@ -18,6 +18,7 @@ from edge.config import Broker
 from edge.evidence.bundle import Bundle
 from edge.evidence.seal import Seal
 from edge.evidence.shipment import ship
+from edge.ledger.checkpoint import Checkpoint, sign
 from edge.outbox import Message
 from edge.records import Fault, Phase, Verdict
 from edge.uplink import Birth, Health, Signal, Uplink
@@ -94,6 +95,7 @@ def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
         for fault in Fault:
             uplink.send_signal(Signal("north", Phase.FAULT, 12.5, fault))
         uplink.send_health(Health(60.5, 1500, 2, {verdict.value: 1 for verdict in Verdict}))
+        uplink.send_checkpoint(sign(Checkpoint("main-and-3rd/edge-1", 1, bytes(32)), KEY).encoded())
         outbox.append(Message(EVENT_ID, uplink.topics.violation, event.CONTENT_TYPE, raw))
         for message in evidence_of(EVENT_ID, uplink.topics):
             outbox.append(message)
