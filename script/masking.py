@@ -20,7 +20,7 @@ import numpy as np
 
 from edge.detector import load_model
 from edge.embedded import embedded_model
-from edge.evidence.masking import LOOK_EVERY_NS, Mask, Masker, Sighting, plan_masks
+from edge.evidence.masking import LOOK_EVERY_NS, Mask, Masker, Sighting, plan_masks, veil_at
 from edge.evidence.pixels import covered
 from edge.evidence.subject import Subject
 from edge.records import NS_PER_S, Box, Contact
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 NOBODY = replace(Subject.of(unsigned()), track={}, contact=Contact.REAR)
 CERTAIN = 0.4
-SPAN_S = (5.0, 10.0)
-CLIP_SPAN_S = (2.0, 22.0)
+SPAN_S = (6.0, 9.0)
+CLIP_SPAN_S = (4.0, 16.0)
 CHECK_EVERY = 5  # pictures
 RESAMPLED = 400
 COLUMNS = (
@@ -105,7 +105,7 @@ class Tally:
 
 
 def shown_at(masks: Iterable[Mask], t_ns: int, size: tuple[int, int]) -> np.ndarray:
-    return covered([mask.box_px for mask in masks if mask.from_ns <= t_ns <= mask.until_ns], size)
+    return covered(veil_at(t_ns, masks, NOBODY, size), size)
 
 
 def frames_of(path: Path, span_s: tuple[float, float]) -> Iterator[tuple[int, np.ndarray]]:
@@ -133,7 +133,7 @@ def masked_span(
 
 
 def rendered(masker: Masker) -> Tally:
-    tally = Tally("rendered recordings, 5 s of each")
+    tally = Tally("rendered recordings, 3 s of each")
     for name, make in CASES.items():
         scene = make()
         if scene.shake is not None or scene.moved_camera is not None:
@@ -165,7 +165,7 @@ def pictures(masker: Masker, teacher: Teacher, dataset: Path, splits: tuple[str,
 
 
 def clip(masker: Masker, teacher: Teacher, path: Path) -> Tally:
-    tally = Tally(f"{path.name}, 20 s")
+    tally = Tally(f"{path.name}, 12 s")
     for _, picture, shown in masked_span(tally, masker, path, CLIP_SPAN_S):
         tally.picture(people(teacher, picture), shown)
     return tally

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from edge.detector import Detector
+from edge.evidence.pixels import Veil
 from edge.evidence.subject import Subject, ns_in_us
 from edge.records import NS_PER_S, Box, Contact, Detection, Frame, Size, VehicleClass
 from edge.sources.picture import DecodedPicture, Scalers
@@ -175,6 +176,25 @@ def _spread_ns(one: Detection, seen: Sighting) -> int:
     vehicles = [other.box_px for other in seen.detections if other.vehicle_class is not VehicleClass.PERSON]
     rides = any(_share_inside(one.box_px, vehicle) >= _INSIDE for vehicle in vehicles)
     return _RIDING_FOR_NS if rides else _PERSON_FOR_NS
+
+
+def veil_at(t_ns: int, masks: Iterable[Mask], subject: Subject, size_px: Size) -> Veil:
+    """What is masked in the picture of an instant.
+
+    Masks of other vehicles yield to the subject's body: the lower half of its box, in rear view the lower four fifths.
+    """
+    shown = [mask for mask in masks if mask.from_ns <= t_ns <= mask.until_ns]
+    box = subject.box_near(ns_in_us(t_ns))
+    return Veil(
+        boxes=tuple(mask.box_px for mask in shown if mask.kind is not MaskKind.WINDSCREEN),
+        yielding=tuple(mask.box_px for mask in shown if mask.kind is MaskKind.WINDSCREEN),
+        kept=None if box is None else _body(_in_picture(box, subject.grid_px, size_px), subject.contact),
+    )
+
+
+def _body(box: Box, contact: Contact) -> Box:
+    share = 0.5 if contact is Contact.FRONT else 0.8
+    return box[0], box[3] - share * (box[3] - box[1]), box[2], box[3]
 
 
 def _subject_masks(subject: Subject, size_px: Size) -> Iterator[Mask]:

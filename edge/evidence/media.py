@@ -11,7 +11,7 @@ import av.error
 from edge.errors import EvidenceError
 from edge.evidence.clip import Clip, ClipWriter
 from edge.evidence.datablock import Place, entries, with_block
-from edge.evidence.masking import LOOK_EVERY_NS, Sighting, masks_csv, plan_masks
+from edge.evidence.masking import LOOK_EVERY_NS, Sighting, masks_csv, plan_masks, veil_at
 from edge.evidence.pixels import pixelated
 from edge.evidence.stills import choose_stills, to_image, to_jpeg
 from edge.evidence.subject import US_PER_S, Subject, ns_in_us
@@ -69,7 +69,7 @@ def make_media(document: Mapping[str, Any], excerpt: Excerpt, masker: Masker, *,
     chosen = frozenset(still.t_ns for still in stills)
     try:
         masks = _plan(excerpt, subject, masker, chosen)
-        clip, kept = _encode(excerpt, masks, chosen)
+        clip, kept = _encode(excerpt, masks, subject, chosen)
     except (av.error.FFmpegError, MemoryError) as error:
         raise EvidenceError(f"the pictures of the case cannot be encoded ({error}): free some memory") from None
     files = _still_files(document, stills, kept, site_name) | {CLIP: clip.data, MASKS: masks_csv(masks)}
@@ -89,14 +89,14 @@ def _plan(excerpt: Excerpt, subject: Subject, masker: Masker, chosen: frozenset[
 
 
 def _encode(
-    excerpt: Excerpt, masks: tuple[Mask, ...], chosen: frozenset[int]
+    excerpt: Excerpt, masks: tuple[Mask, ...], subject: Subject, chosen: frozenset[int]
 ) -> tuple[Clip, Mapping[int, av.VideoFrame]]:
     """The clip of all pictures, masked, and those masked ones that were chosen."""
     times_ns = excerpt.times_ns
     writer: ClipWriter | None = None
     kept: dict[int, av.VideoFrame] = {}
     for t_ns, frame in excerpt.pictures():
-        masked = pixelated(frame, [mask.box_px for mask in masks if mask.from_ns <= t_ns <= mask.until_ns])
+        masked = pixelated(frame, veil_at(t_ns, masks, subject, (frame.width, frame.height)))
         writer = writer or ClipWriter((frame.width, frame.height), _fps(times_ns), len(times_ns))
         writer.add(t_ns, masked)
         if t_ns in chosen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import av
@@ -21,31 +22,60 @@ _LEAST_BLOCK_PX = 8
 _MOST_BLOCKS_A_BOX = 6
 
 
-def pixelated(frame: av.VideoFrame, boxes: Iterable[Box]) -> av.VideoFrame:
-    """A copy of a picture, in 4:2:0, with the boxes (in its pixels) replaced by the means of coarse blocks.
+@dataclass(frozen=True, slots=True)
+class Veil:
+    """What of one picture is masked, in its pixels: ``boxes`` whole, ``yielding`` but for what lies in ``kept``."""
+
+    boxes: tuple[Box, ...] = ()
+    yielding: tuple[Box, ...] = ()
+    kept: Box | None = None
+
+
+def pixelated(frame: av.VideoFrame, veil: Veil) -> av.VideoFrame:
+    """A copy of a picture, in 4:2:0, with what is masked replaced by the means of coarse blocks.
 
     Every block that a box touches is masked whole. Large boxes get larger blocks, so that nearness shows no more.
     """
     plain = frame if frame.format.name in _PLANAR_420 else frame.reformat(format="yuv420p")
-    levels = _levels(boxes, (frame.width, frame.height))
-    masked = av.VideoFrame(frame.width, frame.height, plain.format.name)
+    size_px = frame.width, frame.height
+    yielding, certain = _levels(veil.yielding, size_px), _levels(veil.boxes, size_px)
+    masked = av.VideoFrame(*size_px, plain.format.name)
     masked.colorspace, masked.color_range = plain.colorspace, plain.color_range
     for source, target, step in zip(plain.planes, masked.planes, (1, 2, 2), strict=True):
         width, height = -(-frame.width // step), -(-frame.height // step)
-        pixels = np.frombuffer(memoryview(source), np.uint8).reshape(-1, source.line_size)[:height, :width]
-        for side, cells in levels:
+        original = np.frombuffer(memoryview(source), np.uint8).reshape(-1, source.line_size)[:height, :width]
+        pixels = original
+        for side, cells in yielding:
+            pixels = _averaged(pixels, cells, side // step)
+        if yielding and veil.kept is not None:
+            rows, columns = _inner(veil.kept, step)
+            pixels[rows, columns] = original[rows, columns]
+        for side, cells in certain:
             pixels = _averaged(pixels, cells, side // step)
         room = np.frombuffer(memoryview(target), np.uint8).reshape(-1, target.line_size)
         room[:height, :width] = pixels
     return masked
 
 
-def covered(boxes: Iterable[Box], size_px: Size) -> NDArray[bool_]:
-    """Which pixels (height, width) of a picture ``pixelated`` would change."""
+def covered(veil: Veil, size_px: Size) -> NDArray[bool_]:
+    """Which pixels (height, width) of a picture ``pixelated`` masks."""
+    shown = _cover(veil.yielding, size_px)
+    if veil.kept is not None:
+        shown[_inner(veil.kept, 1)] = False
+    return shown | _cover(veil.boxes, size_px)
+
+
+def _cover(boxes: Iterable[Box], size_px: Size) -> NDArray[bool_]:
     shown = np.zeros((size_px[1], size_px[0]), np.bool_)
     for side, cells in _levels(boxes, size_px):
         shown |= cells.repeat(side, axis=0).repeat(side, axis=1)[: size_px[1], : size_px[0]]
     return shown
+
+
+def _inner(box: Box, step: int) -> tuple[slice, slice]:
+    """Rows and columns of a plane, one sample in ``step``, that lie inside of a box."""
+    left, top, right, bottom = (2 * max(0, round(side / 2)) // step for side in box)
+    return slice(top, bottom), slice(left, right)
 
 
 def block_px(box: Box, width_px: int) -> int:

@@ -13,7 +13,7 @@ import pytest
 
 from edge.detector import load_model
 from edge.embedded import embedded_model
-from edge.evidence.masking import LOOK_EVERY_NS, Mask, Masker, MaskKind, Sighting, masks_csv, plan_masks
+from edge.evidence.masking import LOOK_EVERY_NS, Mask, Masker, MaskKind, Sighting, masks_csv, plan_masks, veil_at
 from edge.evidence.pixels import covered
 from edge.evidence.subject import Subject
 from edge.records import NS_PER_S, Box, Contact, Detection, VehicleClass
@@ -123,6 +123,17 @@ def test_every_picture_is_masked_by_the_sightings_on_both_of_its_sides() -> None
     assert len(between) == 2
 
 
+def test_masks_of_other_vehicles_yield_to_the_subjects_body_and_those_of_persons_do_not() -> None:
+    t_ns = 42 * NS_PER_S
+    x1, y1, x2, y2 = subject_box(42.0)
+    over = (x1 - 100, y1 - 100, x2 + 100, y2 + 150)
+    for kind, left in ((VehicleClass.TRUCK, True), (VehicleClass.PERSON, False)):
+        shown = covered(veil_at(t_ns, plan(at(42.0, over, kind)), SUBJECT, SIZE), SIZE)
+        assert shown[round(y1) - 50, round(x1) - 50]
+        body = shown[round(y1) + 20 : round(y2) - 1, round(x1) + 1 : round(x2) - 1]
+        assert body.any() != left
+
+
 def test_masks_are_recorded() -> None:
     mask = Mask(41_400_000_000, 42_600_000_000, (1.25, 2.0, 30.04, 40.0), MaskKind.PERSON)
     assert masks_csv([mask]) == b"from_s,until_s,x1,y1,x2,y2,kind\n41.400000,42.600000,1.2,2.0,30.0,40.0,person\n"
@@ -181,7 +192,7 @@ def test_little_of_the_persons_in_a_recording_is_left_unmasked(name: str, masker
     masks = plan_masks(looked, nobody, size, masker.low)
     left, whole = Fraction(0), 0
     for t_ns, _ in frames[::5]:
-        shown = covered([mask.box_px for mask in masks if mask.from_ns <= t_ns <= mask.until_ns], size)
+        shown = covered(veil_at(t_ns, masks, nobody, size), size)
         for person in boxes(scene.actors(t_ns / NS_PER_S), scene.camera_at(t_ns / NS_PER_S)):
             if person.label == "person":
                 x1, y1, x2, y2 = (round(side) for side in person.box_px)

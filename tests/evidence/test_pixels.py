@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.evidence.pixels import block_px, covered, pixelated
+from edge.evidence.pixels import Veil, block_px, covered, pixelated
 
 if TYPE_CHECKING:
     from numpy import uint8
@@ -41,7 +41,7 @@ boxes = st.tuples(st.floats(-50, 330), st.floats(-50, 250), st.floats(1, 300), s
 @pytest.mark.parametrize("size", [(640, 360), (320, 240), (768, 432)])
 @pytest.mark.parametrize("box", [(100.0, 80.0, 130.0, 150.0), (10.3, 11.7, 300.1, 200.9), (-20.0, -20.0, 9.0, 9.0)])
 def test_a_masked_block_has_no_variance(size: Size, box: Box) -> None:
-    masked = pixelated(noisy(size), [box])
+    masked = pixelated(noisy(size), Veil((box,)))
     side = block_px(box, size[0])
     for plane, step in zip(planes(masked), (1, 2, 2), strict=True):
         block = side // step
@@ -56,10 +56,10 @@ def test_a_masked_block_has_no_variance(size: Size, box: Box) -> None:
 def test_every_pixel_of_a_box_is_masked_and_nothing_beyond_its_blocks(boxes: list[Box]) -> None:
     size = (320, 240)
     picture = noisy(size)
-    shown = covered(boxes, size)
+    shown = covered(Veil(tuple(boxes)), size)
     for x1, y1, x2, y2 in boxes:
         assert shown[max(0, int(y1)) : max(0, int(np.ceil(y2))), max(0, int(x1)) : max(0, int(np.ceil(x2)))].all()
-    before, after = planes(picture)[0], planes(pixelated(picture, boxes))[0]
+    before, after = planes(picture)[0], planes(pixelated(picture, Veil(tuple(boxes))))[0]
     assert (before[~shown] == after[~shown]).all()
     if shown.any():
         assert (before[shown] != after[shown]).mean() > 0.9
@@ -70,17 +70,31 @@ def test_the_means_of_a_grid_of_blocks_are_all_that_is_left() -> None:
     one, other = noisy(size), noisy(size)
     luma = np.frombuffer(memoryview(other.planes[0]), np.uint8).reshape(-1, other.planes[0].line_size)
     luma[96:108, 96:108] = luma[96:108, 96:108][::-1, ::-1]  # another picture with the same mean
-    box = (96.0, 96.0, 108.0, 108.0)
-    assert all(
-        (a == b).all() for a, b in zip(planes(pixelated(one, [box])), planes(pixelated(other, [box])), strict=True)
-    )
+    veil = Veil(((96.0, 96.0, 108.0, 108.0),))
+    left = zip(planes(pixelated(one, veil)), planes(pixelated(other, veil)), strict=True)
+    assert all((a == b).all() for a, b in left)
 
 
 def test_the_decoders_own_picture_is_left_alone() -> None:
     picture = noisy((320, 240))
     before = [plane.copy() for plane in planes(picture)]
-    pixelated(picture, [(0, 0, 320, 240)])
+    pixelated(picture, Veil(((0, 0, 320, 240),)))
     assert all((a == b).all() for a, b in zip(before, planes(picture), strict=True))
+
+
+@pytest.mark.parametrize("kept", [(100.0, 60.0, 140.0, 90.0), (-30.0, -10.0, 33.3, 21.9), (300.1, 200.2, 400.0, 300.0)])
+def test_what_is_kept_is_the_original_to_the_pixel_unless_it_must_be_masked(kept: Box) -> None:
+    size = (320, 240)
+    picture = noisy(size)
+    veil = Veil(boxes=((120.0, 70.0, 125.0, 75.0),), yielding=((0.0, 0.0, 320.0, 240.0),), kept=kept)
+    shown = covered(veil, size)
+    before, after = planes(picture), planes(pixelated(picture, veil))
+    assert (before[0][~shown] == after[0][~shown]).all()
+    assert (before[0][shown] != after[0][shown]).mean() > 0.9
+    assert shown[70:75, 120:125].all()
+    assert 100 < np.count_nonzero(~shown) <= 42 * 32
+    halved = shown[::2, ::2]
+    assert all((a[~halved] == b[~halved]).all() for a, b in zip(before[1:], after[1:], strict=True))
 
 
 def test_a_large_box_is_made_of_larger_blocks() -> None:
@@ -91,12 +105,12 @@ def test_a_large_box_is_made_of_larger_blocks() -> None:
 
 @pytest.mark.parametrize("form", ["yuv420p", "yuvj420p", "yuv422p", "yuyv422", "rgb24", "gray"])
 def test_pictures_of_any_kind_can_be_masked(form: str) -> None:
-    masked = pixelated(noisy((160, 96), form), [(0, 0, 160, 96)])
+    masked = pixelated(noisy((160, 96), form), Veil(((0, 0, 160, 96),)))
     assert masked.format.name in {"yuv420p", "yuvj420p"}
     colours = masked.to_ndarray(format="rgb24").reshape(-1, 3)
     assert len(np.unique(colours, axis=0)) <= 160 * 96 / 64 + 40
 
 
 def test_a_picture_of_odd_sides_can_be_masked() -> None:
-    masked = pixelated(noisy((161, 97)), [(150, 90, 161, 97)])
+    masked = pixelated(noisy((161, 97)), Veil(((150, 90, 161, 97),)))
     assert (masked.width, masked.height) == (161, 97)
