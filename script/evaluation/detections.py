@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from .recordings import Recording
 
 _CLASSES = tuple(VehicleClass)
-_CODE = (
+# Of the files as they are when they are loaded: they may change while recordings are measured.
+_CODE = code_of(
+    ROOT / "edge",
     "detector/heads.py",
     "detector/model.py",
     "detector/plan.py",
@@ -73,8 +75,7 @@ def key_of(recording: Recording, detector: Detector) -> str:
     """Names what the detections depend on: pictures, model and the code that runs it."""
     model = detector.model
     laid = f"{detector.grid_px} {detector.region_px}"
-    code = code_of(ROOT / "edge", *_CODE)
-    return digest_of(recording.folder / "video.mp4", model.sha256, model.description_sha256, laid, code)
+    return digest_of(recording.folder / "video.mp4", model.sha256, model.description_sha256, laid, _CODE)
 
 
 def detections(recording: Recording, detector: Detector) -> Seen:

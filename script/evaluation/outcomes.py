@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from .detections import Seen
     from .recordings import Recording
 
-_CODE = (
+_CODE = code_of(
+    ROOT / "edge",
     "approach.py",
     "commands/chain.py",
     "config.py",
@@ -40,6 +41,7 @@ _CODE = (
     "sources/timeline.py",
     "tracker.py",
 )
+_OWN = code_of(ROOT / "script" / "evaluation", "outcomes.py", "tracking.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,7 @@ def outcome_of(recording: Recording) -> Outcome:
 
 
 def _key(recording: Recording, detector: Detector) -> str:
-    own = code_of(ROOT / "script" / "evaluation", "outcomes.py", "tracking.py")
-    code = code_of(ROOT / "edge", *_CODE)
-    parts = detections.key_of(recording, detector), true_boxes.key_of(recording), code, own
+    parts = detections.key_of(recording, detector), true_boxes.key_of(recording), _CODE, _OWN
     return digest_of(*parts, recording.folder / "site.toml", recording.folder / "lamps.csv")
 
 

@@ -47,7 +47,11 @@ _NEARER_M = 0.3
 _TINY_PX = 8.0
 _WHOLE = 0.9
 _GAP = 255
-_CODE = ("boxes.py", "camera.py", "mesh.py", "motion.py", "pose.py", "scene.py", "vehicles.py", "world.py")
+_RENDER = ROOT / "sim_fixtures" / "render"
+_CODE = code_of(
+    _RENDER, "boxes.py", "camera.py", "mesh.py", "motion.py", "pose.py", "scene.py", "vehicles.py", "world.py"
+)
+_OWN = code_of(ROOT / "script" / "evaluation", "true_boxes.py")
 LABELS = ("car", "van", "truck", "bus", "motorcycle", "bicycle", "person")
 
 
@@ -98,8 +102,7 @@ def _made(recording: Recording) -> Scene:
 
 def key_of(recording: Recording) -> str:
     """Names what the boxes depend on: the truth, and the code that places things and boxes them."""
-    code = code_of(ROOT / "sim_fixtures" / "render", *_CODE), code_of(ROOT / "script" / "evaluation", "true_boxes.py")
-    return digest_of(recording.folder / "truth.json", *code)
+    return digest_of(recording.folder / "truth.json", _CODE, _OWN)
 
 
 def true_boxes(recording: Recording) -> TrueBoxes:
