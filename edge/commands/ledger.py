@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from edge.keys import PublicKey
+    from edge.keys import PublicKey, SigningKey
     from edge.ledger.checkpoint import SignedCheckpoint
     from edge.ledger.note import WitnessKey
 
 EVENTS: Final = "events.jsonl"
+CHECKPOINT: Final = "checkpoint"
 CHECKPOINTS: Final = "checkpoints"
 LEAVES: Final = "leaves.txt"
 
@@ -189,6 +190,21 @@ def create_witness_key(file: Path, name: str) -> WitnessKey:
     except OSError as error:
         raise LedgerError(f"{file} cannot be written ({error.strerror}): give a folder this user may write") from None
     return public
+
+
+def sign_copy(folder: Path, origin: str, key: SigningKey) -> None:
+    """Write the checkpoint of a whole copy beside it, as its own node: what a replay logs is what lies in its folder.
+
+    Where the events are not all there, a checkpoint of an earlier run is taken away and none is written.
+    """
+    file = folder / CHECKPOINT
+    try:
+        leaves = _leaves_of_events(folder / EVENTS, _lines(_read(folder / EVENTS)))
+    except LedgerError:
+        file.unlink(missing_ok=True)
+        return
+    one = checkpoint.of_edge(origin, merkle.Edge().extend(leaves))
+    file.write_bytes(checkpoint.sign(one, key).encoded())
 
 
 def read_witness_key(given: str) -> WitnessKey:

@@ -18,12 +18,14 @@ from edge.commands.chain import (
     ring_for,
     wiring,
 )
+from edge.commands.ledger import sign_copy
 from edge.commands.progress import replay_progress
 from edge.config import Evidence, load_node, load_site
 from edge.errors import ConfigError
 from edge.evidence.keeper import CaseKeeper
 from edge.evidence.seal import Seal
 from edge.keys import create_key, load_signing_key
+from edge.ledger.checkpoint import origin_of
 from edge.mqtt import Connection, Topics
 from edge.node import EventsAlone, Identity, QueuedLamps, Recorder, Telemetry, judge_stream, start_uplink
 from edge.outbox import Outbox
@@ -130,6 +132,7 @@ def replay(request: ReplayRequest, console: Console) -> ReplayReport:
         problem = _drain(uplink)
         waiting = outbox.counts()
     (request.out / PUBLIC_KEY).write_bytes(key.public.pem)
+    sign_copy(request.out, origin_of(inputs.site.site.id, inputs.node_id), key)
     left = waiting.pending + waiting.refused
     return ReplayReport(video.stats.decoded, recorder.verdicts, left, problem, _notes(video))
 

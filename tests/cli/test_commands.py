@@ -90,11 +90,27 @@ def test_a_replay_leaves_what_is_needed_to_check_it(replays: Replays) -> None:
     assert {file.name for file in out.iterdir()} == {
         "passages.csv",
         "events.jsonl",
+        "checkpoint",
+        "evidence",
         "outbox.sqlite",
         "node.key",
         "node.pub.pem",
     }
     assert stat.S_IMODE((out / "node.key").stat().st_mode) == 0o600
+
+
+def test_a_replay_passes_the_audit_of_its_ledger(replays: Replays, command: Command, tmp_path: Path) -> None:
+    out = replays.of(FIRST)
+    outcome = command("ledger", "audit", out, "--key", out / "node.pub.pem")
+    assert (outcome.code, outcome.out) == (
+        0,
+        "plain-red-runner/replay: 1 of 1 events are as the node logged them.\n",
+    )
+    (tmp_path / "events.jsonl").write_bytes(b"")
+    words = ["--checkpoint", out / "checkpoint", "--key", out / "node.pub.pem"]
+    outcome = command("ledger", "audit", tmp_path, *words)
+    assert outcome.code == 1
+    assert outcome.out.startswith("DROPPED: event 1 is missing")
 
 
 def test_an_event_of_a_replay_says_what_made_it(replays: Replays) -> None:
