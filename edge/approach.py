@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edge.geometry import DirectedLine, GroundPlane
@@ -58,7 +58,8 @@ class Approach:
         """Take the objects of one frame, boxes in the site's grid; all edges up to ``t_ns`` have been fed."""
         for phases in self.phases.values():
             phases.advance(t_ns)
-        self._waiting.extend(self._finder.update(self._tracker.update(t_ns, detections)))
+        seen = [_as_recorded(detection) for detection in detections]
+        self._waiting.extend(self._finder.update(self._tracker.update(t_ns, seen)))
         return self._judge_settled()
 
     def finish(self, end_ns: int) -> list[Judged]:
@@ -94,6 +95,12 @@ class Approach:
         amber_ns = shown.amber_ns or 0
         lamps = phases.edges_between(shown.start_ns - amber_ns - 2 * NS_PER_S, end_ns)
         return Judged(passage, judge(passage, shown, self._rules[passage.lane]), lamps)
+
+
+def _as_recorded(detection: Detection) -> Detection:
+    """A detection to the hundredth of a pixel, as events record it: what is judged is what can be judged again."""
+    x1, y1, x2, y2 = detection.box_px
+    return replace(detection, box_px=(round(x1, 2), round(y1, 2), round(x2, 2), round(y2, 2)))
 
 
 def _geometry(site: Site, lane: Lane) -> LaneGeometry:

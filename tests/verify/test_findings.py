@@ -196,7 +196,8 @@ def test_every_changed_byte_of_event_and_bundle_is_found(tmp_path: Path) -> None
         place = chance.randrange(len(raw))
         raw[place] ^= chance.randrange(1, 256)
         report = verify.check(bytes(raw), KEYS, case.sent) if number % 2 else outcome(case, bytes(raw))
-        assert report.outcome is Outcome.CHANGED, (number, place)
+        # A change within the key's name makes it another key's, which is not trusted.
+        assert report.outcome in (Outcome.CHANGED, Outcome.UNTRUSTED), (number, place)
 
 
 def alone(*words: object) -> subprocess.CompletedProcess[str]:
