@@ -177,11 +177,11 @@ def ca_crl(
         Path | None, typer.Option("--out", help="The folder to write to; the authority's if left out.")
     ] = None,
 ) -> None:
-    """Write the revocations anew: crl.pem for brokers, revocations.json for receivers."""
+    """Write the revocations anew: crl.pem for brokers, revocations.json and nodes.pem for receivers."""
     from edge.commands.ca import publish
 
-    crl, listed = publish(folder, days, out)
-    print(f"{crl} is for the brokers, {listed} for the receivers: renew both within {days} days")
+    crl, revocations, nodes = publish(folder, days, out)
+    print(f"{crl} is for the brokers, {revocations} and {nodes} for the receivers: renew them within {days} days")
 
 
 @ca_app.command("list")

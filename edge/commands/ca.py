@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 CRL_FILE = "crl.pem"
 LIST_FILE = "revocations.json"
+CERTIFICATES_FILE = "nodes.pem"
 
 
 def new(folder: Path, name: str, days: int, *, in_tpm: bool) -> tuple[Path, str]:
@@ -50,13 +51,18 @@ def revoke(folder: Path, kid: str, since: str | None, reason: Reason) -> Revocat
     return open_authority(folder).revoke(kid, instant, reason)
 
 
-def publish(folder: Path, days: int, out: Path | None) -> tuple[Path, Path]:
-    """Write the revocations for brokers (X.509 CRL) and for receivers (signed list); give both files. KeyFileError."""
+def publish(folder: Path, days: int, out: Path | None) -> tuple[Path, Path, Path]:
+    """Write the revocations for brokers (X.509 CRL) and for receivers (signed list), and all nodes' certificates.
+
+    Gives the three files. Raises KeyFileError.
+    """
     authority, now, target = open_authority(folder), _now(), out or folder
     crl, listed = target / CRL_FILE, target / LIST_FILE
     write_whole(crl, authority.crl(now, days), mode=PUBLIC_MODE, replace=True)
     write_whole(listed, authority.signed_revocations(now, days) + b"\n", mode=PUBLIC_MODE, replace=True)
-    return crl, listed
+    nodes = target / CERTIFICATES_FILE
+    write_whole(nodes, "".join(one.pem for one in authority.issued()).encode(), mode=PUBLIC_MODE, replace=True)
+    return crl, listed, nodes
 
 
 def listed(folder: Path) -> list[dict[str, Any]]:

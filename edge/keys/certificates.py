@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 CERTIFICATE_BLOCK: Final = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
 
+_LONGEST_CHAIN = 4
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _HOLDER = re.compile(rf"(?:stopline://)?({_NAME})/({_NAME})")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -168,6 +169,33 @@ def check_chain(raw: bytes, name: object, authority: x509.Certificate, at: datet
     return _certificate(first)
 
 
+def issued_under(raw: bytes, name: object, authority: x509.Certificate) -> tuple[Certificate, ...]:
+    """The nodes' and brokers' certificates in a PEM file; all lead to the authority, over others in the same file.
+
+    Whether they are valid now is not asked. Raises KeyFileError, also where one does not lead there.
+    """
+    chain = load_chain(raw, name)
+    between = [one for one in chain if is_authority(one)]
+    ends = [one for one in chain if not is_authority(one)]
+    for end in ends:
+        _check_led(end, [authority, *between], authority, name)
+    return tuple(_certificate(end) for end in ends)
+
+
+def _check_led(
+    end: x509.Certificate, issuers: Sequence[x509.Certificate], authority: x509.Certificate, name: object
+) -> None:
+    at = end
+    for _ in range(_LONGEST_CHAIN):
+        issuer = next((one for one in issuers if _issued(at, one)), None)
+        if issuer == authority:
+            return
+        if issuer is None:
+            break
+        at = issuer
+    _check_issued(end, authority, name)
+
+
 def is_authority(certificate: x509.Certificate) -> bool:
     """Whether it may sign other certificates."""
     try:
@@ -284,16 +312,19 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _check_issued(subject: x509.Certificate, issuer: x509.Certificate, name: object) -> None:
-    try:
-        subject.verify_directly_issued_by(issuer)
-        holds = is_authority(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        holds = False
-    if not holds:
+    if not _issued(subject, issuer):
         raise KeyFileError(
             f"{name} was not signed by {issuer.subject.rfc4514_string()}: give the certificate of the authority that "
             "signed it, or have it signed by yours"
         )
+
+
+def _issued(subject: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        subject.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return is_authority(issuer)
 
 
 def _check_time(certificate: x509.Certificate, name: object, at: datetime) -> None:

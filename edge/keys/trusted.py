@@ -7,17 +7,20 @@ known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from edge.errors import KeyFileError
-from edge.keys.certificates import Use
+from edge.keys.certificates import Use, issued_under
 from edge.keys.instants import write_instant
 from edge.keys.revocation import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+    from cryptography import x509
 
     from edge.keys.certificates import Certificate
     from edge.keys.public import PublicKey
@@ -33,6 +36,46 @@ class TrustedKey:
     source: str
     not_before: datetime
     not_after: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Every key that a receiver trusts, by ``kid``, and the keys that have ended."""
+
+    keys: Mapping[str, TrustedKey]
+    revoked: Mapping[str, Revocation] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def public_keys(self) -> dict[str, PublicKey]:
+        """The keys as ``event.verify`` takes them; what it says yes to is still to be held against ``refusal``."""
+        return {kid: key.public for kid, key in self.keys.items()}
+
+    def refusal(self, kid: str, source: str, *, claimed: datetime | None, known_since: datetime) -> str | None:
+        """Why an event with a good signature by a trusted key is refused all the same; None where it stands."""
+        return key_refusal(self.keys[kid], source, claimed=claimed, known_since=known_since, revocations=self.revoked)
+
+
+def read_trusted(raw: bytes, name: object, authority: x509.Certificate) -> dict[str, TrustedKey]:
+    """The keys that may sign events, by ``kid``, from a PEM file of nodes' certificates under the authority.
+
+    Certificates for TLS alone, of brokers and of authorities are passed over. One that has expired still counts: what
+    was signed and known in its time stands. Raises KeyFileError.
+    """
+    keys: dict[str, TrustedKey] = {}
+    for certificate in issued_under(raw, name, authority):
+        if Use.EVENTS not in certificate.claim.uses:
+            continue
+        key = certified(certificate)
+        keys[key.public.kid] = _joined(keys.get(key.public.kid, key), key)
+    return keys
+
+
+def _joined(one: TrustedKey, other: TrustedKey) -> TrustedKey:
+    """A key that was certified twice counts from the first beginning to the last end."""
+    if one.source != other.source:
+        raise KeyFileError(f"The key {one.public.kid} is certified for {one.source} and for {other.source}: revoke it")
+    begin, end = min(one.not_before, other.not_before), max(one.not_after, other.not_after)
+    return replace(one, not_before=begin, not_after=end)
 
 
 def certified(certificate: Certificate) -> TrustedKey:

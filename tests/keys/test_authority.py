@@ -18,7 +18,7 @@ from edge.keys import enrolment, load_signing_key, trust
 from edge.keys.authority import authority_key, create_authority, load_authority, open_authority
 from edge.keys.certificates import Use, broker_claim, check_chain, make_request, node_claim, read_request
 from edge.keys.revocation import Reason, read_list
-from edge.keys.trusted import certified
+from edge.keys.trusted import Trust, certified, read_trusted
 from tests.cases import unsigned
 from tests.keys.fleet import NODE, Fleet, found
 
@@ -266,10 +266,57 @@ def test_any_other_authority_will_do_with_one_between(tmp_path: Path) -> None:
     root = load_authority(tmp_path / "root.pem")
     at = datetime.now(UTC)
     assert check_chain(chain, "the chain", root, at).claim == node_claim(NODE)
+    assert set(read_trusted(chain, "the chain", root)) == {key.kid}
     enrolment.enroll(tmp_path / "node.key", chain, root, at)
     assert len(enrolment.enrolled(tmp_path / "node.key")) == 1
     with pytest.raises(KeyFileError, match="was not signed by CN=Root"):
         check_chain((tmp_path / "node.crt").read_bytes(), "the chain", root, at)
+
+
+def test_a_receiver_trusts_the_nodes_that_the_authority_names_and_what_ended_only_for_what_was_known_before(
+    fleet: Fleet,
+) -> None:
+    """A real event of a stolen node, checked as a receiver checks it."""
+    fleet.broker()
+    node = fleet.node(ago=DAY, days=3)
+    tls = fleet.authority.sign(
+        requested(fleet, "tls.key", "main-and-3rd/edge-9", (Use.TLS,)), "main-and-3rd/edge-9", 1, NOW
+    )
+    key = load_signing_key(node)
+    fleet.authority.revoke(key.kid, NOW, Reason.STOLEN)
+    pem = "".join(one.pem for one in fleet.authority.issued()).encode()
+    listed = read_list(fleet.authority.signed_revocations(NOW, 30), authority_key(fleet.authority.certificate))
+    trust_now = Trust(read_trusted(pem, "nodes.pem", fleet.authority.certificate), listed.revoked)
+    assert set(trust_now.keys) == {key.kid}
+    assert tls.public.kid not in trust_now.keys
+    seen = event.verify(event.sign(unsigned(), key), trust_now.public_keys)
+    source, claimed = seen.document["source"], NOW - timedelta(hours=2)
+    for known, stands in ((NOW - timedelta(hours=1), True), (NOW, False), (NOW + timedelta(hours=1), False)):
+        words = trust_now.refusal(seen.kid, source, claimed=claimed, known_since=known)
+        assert (words is None) == stands, words
+    other = "stopline://main-and-3rd/edge-2"
+    assert trust_now.refusal(seen.kid, other, claimed=claimed, known_since=claimed) is not None
+
+
+def test_certificates_of_a_foreign_authority_make_nothing_trusted(fleet: Fleet, tmp_path: Path) -> None:
+    foreign = found(tmp_path / "foreign", "Foreign")
+    theirs = enrolment.certificates_only(foreign.node())
+    ours = enrolment.certificates_only(fleet.node())
+    root = fleet.authority.certificate
+    assert len(read_trusted(ours, "nodes.pem", root)) == 1
+    for smuggled in (theirs, ours + theirs, theirs + foreign.ca.read_bytes()):
+        with pytest.raises(KeyFileError, match="was not signed by CN=Fleet"):
+            read_trusted(smuggled, "nodes.pem", root)
+
+
+def test_a_key_certified_again_counts_from_its_first_beginning_to_its_last_end(fleet: Fleet) -> None:
+    node = fleet.node(ago=10 * DAY, days=5)
+    request = make_request(load_signing_key(node), node_claim(NODE))
+    again = fleet.authority.sign(request, NODE, 30, NOW)
+    pem = enrolment.certificates_only(node) + again.pem
+    [key] = read_trusted(pem, "nodes.pem", fleet.authority.certificate).values()
+    assert key.not_before < NOW - 9 * DAY
+    assert key.not_after == again.not_after
 
 
 @pytest.mark.parametrize("name", ["", "edge-1", "a/b/c", "../edge-1", "site/no de", "site/" + "n" * 65, "si+te/n"])
