@@ -54,10 +54,8 @@ class Ballast:
             return False
 
     def _fill(self) -> None:
+        self._path.touch(mode=0o600)
         with self._path.open("wb") as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, self._size)
-            else:
-                file.write(bytes(self._size))
+            file.write(bytes(self._size))
             file.flush()
             os.fsync(file.fileno())

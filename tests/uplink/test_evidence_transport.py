@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +20,7 @@ from edge.evidence.seal import SEALED_TYPE
 from edge.mqtt import Ack, Connection, Publication, Topics
 from edge.outbox import Case, Kind, Message, Outbox
 from edge.uplink import MAX_BYTES_IN_FLIGHT, Birth, Health, Pauses, Uplink
-from tests.broker import Heard, Listener, Mosquitto, free_port, wait_until
+from tests.broker import Heard, Listener, Mosquitto, wait_until
 from tests.uplink.test_uplink import DeafBroker
 
 if TYPE_CHECKING:
@@ -242,6 +244,15 @@ def test_a_refused_part_keeps_its_row_and_the_rest_goes(folder: Path, outbox: Ou
         wait_until(lambda: assembled(listener.heard, "e1", content).whole)
 
 
+def quiet_port() -> int:
+    """A free port that no outgoing connection is given: a thousand attempts at one that is may meet themselves."""
+    for port in range(20_000 + os.getpid() % 5000, 30_000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
 class LeapingClock:
     """Time that passes as fast as nothing happens: every wait is over at once and counts in full."""
 
@@ -263,7 +274,7 @@ class LeapingClock:
 
 
 def test_a_day_without_a_broker_loses_nothing_and_asks_once_a_minute(folder: Path, outbox: Outbox) -> None:
-    port = free_port()
+    port = quiet_port()
     clock = LeapingClock()
     began_s = clock.now_s()
     contents: dict[str, bytes] = {}
@@ -296,6 +307,34 @@ def test_a_day_without_a_broker_loses_nothing_and_asks_once_a_minute(folder: Pat
         ]
         assert heard == rows, "each once, in the order they happened"
         assert uplink.close(10) == 0
+
+
+class StandingClock:
+    """Time that stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.t_s = 0.0
+
+    def now_s(self) -> float:
+        return self.t_s
+
+    def wait(self, event: threading.Event, timeout_s: float) -> None:
+        event.wait(min(timeout_s, 0.05))
+
+
+def test_a_slow_line_gets_the_time_that_so_many_bytes_take(outbox: Outbox) -> None:
+    record(outbox, "e1", os.urandom(2_000_000), 2_000_000)
+    clock = StandingClock()
+    with DeafBroker() as deaf:
+        uplink = Uplink(Broker(url=deaf.url), TOPICS.site, TOPICS.node, outbox, BIRTH, pauses=QUICK, clock=clock)
+        uplink.start()
+        wait_until(lambda: deaf.published >= 4)  # status, birth, event, evidence
+        clock.t_s = 300.0  # 2 MB at 64 kbit/s and a minute more
+        time.sleep(0.3)
+        assert uplink.state.connections == 1
+        clock.t_s = 320.0
+        wait_until(lambda: uplink.state.connections == 2, what="a new connection")
+        assert uplink.close(0.0) == 2
 
 
 def test_properties_stay_as_they_were_for_events(broker: Mosquitto, listener: Listener, outbox: Outbox) -> None:
