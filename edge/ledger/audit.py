@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice, pairwise, product
 from typing import TYPE_CHECKING, Final
 
 from edge.ledger.merkle import Edge
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from edge.ledger.checkpoint import Checkpoint
 
+_MOST_DROPPED: Final = 10_000  # missing events that are named one by one
 _MOST_GUESSES: Final = 64  # ways to choose among events that claim the same places, tried against a checkpoint
 
 
@@ -100,9 +102,8 @@ def audit(entries: Sequence[Entry], known: Known) -> Audit:
     placed = _place(once, reach)
     judged = _by_leaves(placed, leaves) if 0 < len(leaves) == size else _by_roots(placed, roots, leaves)
     held = judged.held
-    missing = [index for index in range(reach) if index not in held]
-    erased = tuple(index for index in missing if index in known.erased and index < len(leaves))
-    gone = _dropped([index for index in missing if index not in erased], held)
+    erased = tuple(sorted(index for index in known.erased if index < len(leaves) and index not in held))
+    gone = _dropped(_gaps([*held, *erased], reach), held)
     moved = _reordered(held)
     confirmed = frozenset(judged.confirmed)
     wrong = {finding.index for finding in judged.findings if finding.fault is Fault.REWRITTEN}
@@ -335,11 +336,13 @@ def _is_sound(claims: Mapping[int, Sequence[Entry]], place: int) -> bool:
 
 def _ways(claims: Mapping[int, Sequence[Entry]], places: range) -> Iterator[list[Entry]]:
     """The ways to choose one sound line for each place, at most ``_MOST_GUESSES``."""
-    ways: list[list[Entry]] = [[]]
-    for place in places:
-        sound = [entry for entry in claims[place] if entry.flaw is None]
-        ways = [[*way, entry] for way in ways for entry in sound][:_MOST_GUESSES]
-    yield from ways
+    way = [claims[place][0] for place in places]
+    choices = {place: [entry for entry in claims[place] if entry.flaw is None] for place in places}
+    unclear = [place for place, sound in choices.items() if len(sound) > 1]
+    for chosen in islice(product(*(choices[place] for place in unclear)), _MOST_GUESSES):
+        for place, entry in zip(unclear, chosen, strict=True):
+            way[place - places.start] = entry
+        yield list(way)
 
 
 def _leads(edge: Edge, way: Sequence[Entry], root: bytes) -> bool:
@@ -383,9 +386,23 @@ def _foreign(entry: Entry) -> Finding:
     return Finding(Fault.INSERTED, entry.index, entry.id, entry.line, words)
 
 
-def _dropped(missing: Iterable[int], held: Mapping[int, Entry]) -> list[Finding]:
+def _gaps(present: Iterable[int], reach: int) -> list[range]:
+    """The runs of places up to ``reach`` that nothing holds."""
+    edges = [-1, *sorted(place for place in present if place < reach), reach]
+    return [range(before + 1, after) for before, after in pairwise(edges) if after - before > 1]
+
+
+def _dropped(gaps: Iterable[range], held: Mapping[int, Entry]) -> list[Finding]:
+    """A finding for each missing event; for the rest of a gap that is too long for that, one in all."""
     last = max(held, default=-1)
-    return [Finding(Fault.DROPPED, index, "", None, _gap_words(index, held, last)) for index in missing]
+    findings: list[Finding] = []
+    for gap in gaps:
+        room = max(0, _MOST_DROPPED - len(findings))
+        findings += [Finding(Fault.DROPPED, i, "", None, _gap_words(i, held, last)) for i in gap[:room]]
+        if rest := gap[room:]:
+            words = f"events {rest[0] + 1} to {rest[-1] + 1} are missing: {len(rest)} events"
+            findings.append(Finding(Fault.DROPPED, rest[0], "", None, words))
+    return findings
 
 
 def _gap_words(index: int, held: Mapping[int, Entry], last: int) -> str:

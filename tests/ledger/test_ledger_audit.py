@@ -180,6 +180,14 @@ def test_a_cut_end_is_named_event_by_event(known: Known) -> None:
     assert "dropped, or has not come yet" in found.findings[0].words
 
 
+def test_an_absurd_number_signed_by_the_node_costs_no_more_than_any_other() -> None:
+    far = 10**15
+    found = judged([*EVENTS, signed_event(300, far)], KNOWLEDGE["leaf hashes"])
+    assert {finding.fault for finding in found.findings} == {Fault.DROPPED}
+    assert found.findings[-1].words == f"events 10201 to {far} are missing: {far - 10_200} events"
+    assert found.confirmed == frozenset(PLACES)
+
+
 def test_an_event_that_no_checkpoint_counts_yet_is_no_fault(known: Known) -> None:
     found = judged([*EVENTS, signed_event(SIZE, SIZE)], known)
     assert found.sound
@@ -230,6 +238,22 @@ def test_leaf_hashes_count_as_far_as_they_lead() -> None:
     found = judged(lines, Known((checkpoint_of(EVENTS, 100), LAST), LEAVES[:100]))
     assert named(found) == {(Fault.REWRITTEN, 30, uuid_of(30))}
     assert found.confirmed == frozenset(PLACES) - {30}
+
+
+def test_several_clashes_before_one_checkpoint_are_told_apart() -> None:
+    lines = [*EVENTS]
+    for place in (20, 90, 150):
+        lines.insert(lines.index(EVENTS[place]) + place % 2, signed_event(700 + place, place))
+    found = judged(lines, KNOWLEDGE["one checkpoint"])
+    assert named(found) == {(Fault.INSERTED, place, uuid_of(700 + place)) for place in (20, 90, 150)}
+    assert found.confirmed == frozenset(PLACES)
+
+
+def test_clashes_that_no_checkpoint_tells_apart_are_said_to_be_unclear() -> None:
+    found = judged([*EVENTS[:5], signed_event(705, 4)], Known())
+    [finding] = found.findings
+    assert (finding.fault, finding.index, finding.id) == (Fault.INSERTED, 4, uuid_of(705))
+    assert "no checkpoint tells which is the true one" in finding.words
 
 
 def test_two_checkpoints_of_one_size_are_a_fork() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -134,6 +135,23 @@ def test_what_was_seen_is_remembered_before_the_signature_is_given(court: Court)
     found = court.asked(note_of(EVENTS, 12))
     [kept] = [path for path in court.seen.iterdir() if path.suffix == ".checkpoint"]
     assert kept.read_bytes() == found.countersigned
+
+
+def test_of_two_ledgers_put_before_it_at_once_the_witness_countersigns_one(court: Court) -> None:
+    court.asked(note_of(EVENTS, 10))
+    requests = [court.folder / f"request-{number}" for number in range(12)]
+    for number, request in enumerate(requests):
+        request.write_bytes(growth(FORKED if number % 2 else EVENTS, 10, 11 + number // 2))
+
+    def asked(request: Path) -> bytes | None:
+        return countersign(request, [court.folder / "node.pem"], court.secret, court.seen).countersigned
+
+    for _ in range(6):
+        with ThreadPoolExecutor(len(requests)) as pool:
+            signed = [checkpoint.verify(raw, KEYS).checkpoint for raw in pool.map(asked, requests) if raw]
+    signed += [checkpoint.verify(raw, KEYS).checkpoint for raw in map(asked, requests) if raw]
+    ledgers = [events for events in (EVENTS, FORKED) if any(one == checkpoint_of(events, one.size) for one in signed)]
+    assert len(ledgers) == 1
 
 
 def test_a_damaged_memory_is_an_error_and_no_new_beginning(court: Court) -> None:
