@@ -87,6 +87,6 @@ def test_the_examples_load(tmp_path: Path) -> None:
 def test_the_sample_node_file_loads() -> None:
     node = config.load_node(ROOT / "firmware-config" / "node.toml")
     assert node.broker is not None
-    assert node.broker.ca == ROOT / "firmware-config" / "broker-ca.pem"
+    assert node.broker.ca == ROOT / "firmware-config" / "ca.pem"
     assert node.evidence is not None
     assert node.evidence.seal == "age"
