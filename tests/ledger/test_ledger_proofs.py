@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-import hashlib
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,11 @@ from hypothesis import strategies as st
 
 from edge.errors import LedgerError
 from edge.ledger import checkpoint, merkle, note, proof
+from tests.docs.pages import ROOT, blocks
 from tests.ledger.ledgers import KEY, KEYS, checkpoint_of, leaves, ledger, signed_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 EVENTS = ledger(30)
 LEAVES = leaves(EVENTS)
@@ -22,22 +27,18 @@ def inclusion(place: int, size: int = 30) -> bytes:
     return proof.prove_inclusion(LEAVES, place, one, checkpoint.sign(one, KEY)).encoded()
 
 
+@cache
+def as_the_page_shows_it() -> Callable[[str, bytes], bool]:
+    """The check on the page about the ledger."""
+    [shown] = [block for block in blocks(ROOT / "docs" / "ledger.md") if block.language == "python"]
+    names: dict[str, Any] = {}
+    exec(shown.text, names)  # noqa: S102 - it is our own page
+    check: Callable[[str, bytes], bool] = names["in_ledger"]
+    return check
+
+
 def check_by_hand(raw: bytes, event: bytes) -> bool:
-    """c2sp.org/tlog-proof read with nothing but the standard library, as the page on the ledger shows it."""
-    head, _, rest = raw.decode().partition("\n\n")
-    place = int(head.split("\n")[1].removeprefix("index "))
-    path = [base64.b64decode(line) for line in head.split("\n")[2:]]
-    _, size, root = rest.split("\n")[:3]
-    found, last = hashlib.sha256(b"\0" + event).digest(), int(size) - 1
-    for hash_ in path:
-        if place % 2 or place == last:
-            found = hashlib.sha256(b"\1" + hash_ + found).digest()
-            while place % 2 == 0 and place:
-                place, last = place // 2, last // 2
-        else:
-            found = hashlib.sha256(b"\1" + found + hash_).digest()
-        place, last = place // 2, last // 2
-    return last == 0 and base64.b64encode(found).decode() == root
+    return as_the_page_shows_it()(raw.decode(), event)
 
 
 @pytest.mark.parametrize("place", range(30))
