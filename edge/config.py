@@ -223,7 +223,7 @@ class Evidence(_Settings):
     before_s: Annotated[float, Field(ge=1, le=60, allow_inf_nan=False)] = 6.0
     after_s: Annotated[float, Field(ge=1, le=60, allow_inf_nan=False)] = 6.0
     ring_mb: Annotated[int, Field(ge=1, le=1024)] = 64
-    part_kb: Annotated[int, Field(ge=16, le=4096)] = 256
+    part_kb: Annotated[int, Field(ge=64, le=4096)] = 256
 
     @model_validator(mode="after")
     def _decided(self) -> Self:

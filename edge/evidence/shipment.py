@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edge.errors import EvidenceError
 from edge.event import EvidenceRef
 from edge.evidence.parts import split
 from edge.outbox import Kind, Message
@@ -26,9 +27,16 @@ class Shipment:
 
 
 def ship(event_id: str, bundle: Bundle, seal: Seal, topics: Topics, part_bytes: int) -> Shipment:
-    """Seal a bundle and cut it into messages of at most ``part_bytes``. Raises EvidenceError where sealing fails."""
+    """Seal a bundle and cut it into messages of at most ``part_bytes``.
+
+    Raises EvidenceError where sealing fails, or so many parts are needed that their list would be larger than they are.
+    """
     sent = seal.close(bundle.data)
     parcels = split(event_id, seal.content_type, sent, part_bytes)
+    if len(parcels[0].payload) > part_bytes:
+        raise EvidenceError(
+            f"The evidence has {len(parcels) - 1} parts, too many to be listed in one message: raise evidence.part_kb"
+        )
     reference = EvidenceRef(
         bundle_sha256=bundle.sha256,
         bundle_bytes=len(bundle.data),

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from edge import event
 from edge.errors import EvidenceError
 from edge.evidence import bundle as module
-from edge.evidence.bundle import MAX_MISSING, MAX_SENTENCE_CHARS, build_bundle
+from edge.evidence.bundle import MAX_MISSING, MAX_SENTENCE_CHARS, Bundle, build_bundle
 from edge.evidence.media import Media, StillInfo
 from edge.evidence.seal import Seal
 from edge.evidence.shipment import ship
@@ -214,3 +214,15 @@ def test_a_track_of_the_greatest_length_fits_into_the_room_of_its_case() -> None
             kept = Case(EVENT_ID, payload)
             assert len(raw) + sum(len(message.payload) for message in shipment.messages) <= kept.room_bytes
             assert 1 + len(shipment.messages) <= kept.room_messages
+
+
+@pytest.mark.parametrize(("megabytes", "part_kb", "fits"), [(40, 64, True), (60, 64, False), (60, 128, True)])
+def test_the_list_of_parts_fits_where_they_do_or_it_is_told(megabytes: int, part_kb: int, fits: bool) -> None:
+    bundle = Bundle(bytes(megabytes * 1_000_000), "0" * 64, ())
+    if not fits:
+        with pytest.raises(EvidenceError, match=r"raise evidence\.part_kb"):
+            ship(EVENT_ID, bundle, Seal([]), Topics("s", "s", "n"), part_kb * 1024)
+        return
+    shipment = ship(EVENT_ID, bundle, Seal([]), Topics("s", "s", "n"), part_kb * 1024)
+    assert max(len(message.payload) for message in shipment.messages) == part_kb * 1024
+    assert shipment.reference.parts == len(shipment.messages) - 1
