@@ -16,13 +16,14 @@ import numpy as np
 
 from edge.errors import StoplineError
 from edge.tracker import Tracker, TrackerSettings
+from models.train.boxes import Floats, covered, ious
 
 from .true_boxes import LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from numpy import float64, int64
+    from numpy import int64
     from numpy.typing import NDArray
 
     from edge.detector.model import Thresholds
@@ -34,7 +35,7 @@ LEAST_HEIGHT_PX = 16
 LEAST_VISIBLE = 0.5
 SAME_IOU = 0.5
 
-Frame = tuple["NDArray[float64]", "NDArray[float64]"]
+Frame = tuple[Floats, Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +53,22 @@ class TrackScore:
     vehicles: int
 
 
-def tracked(seen: Seen, thresholds: Thresholds) -> Iterator[NDArray[float64]]:
+def tracked(seen: Seen, thresholds: Thresholds) -> Iterator[Floats]:
     """What the node's tracker makes of each frame: rows of number, x1, y1, x2, y2."""
     tracker = Tracker(TrackerSettings(high=thresholds.high, low=thresholds.low))
     for t_ns, detections in seen.frames():
         updates = tracker.update(t_ns, detections).updates
-        yield np.array([(one.track, *one.point.box_px) for one in updates], np.float64).reshape(-1, 5)
+        yield np.array([(one.track, *one.point.box_px) for one in updates], np.float32).reshape(-1, 5)
 
 
-def score(truths: TrueBoxes, tracks: Sequence[NDArray[float64]], only: Collection[str] | None = None) -> TrackScore:
+def score(truths: TrueBoxes, tracks: Sequence[Floats], only: Collection[str] | None = None) -> TrackScore:
     """Score the tracks of one recording, frame by frame; `only` names the road users that must be followed."""
     numbers = np.array([n for n, ident in enumerate(truths.idents) if only is None or ident in only])
-    return evaluated([fair(true, found, numbers) for true, found in zip(truths.frames(), tracks, strict=True)])
+    played = zip(truths.frames(), tracks, strict=True)
+    return evaluated([fair(true.astype(np.float32), found, numbers) for true, found in played])
 
 
-def fair(true: NDArray[float64], found: NDArray[float64], numbers: NDArray[int64]) -> Frame:
+def fair(true: Floats, found: Floats, numbers: NDArray[int64]) -> Frame:
     """One frame's true boxes that must be followed and the tracks that count, both rows of number, x1 to y2."""
     vehicle = true[:, 1] != LABELS.index("person")
     fit = (true[:, 2] >= LEAST_VISIBLE) & (true[:, 6] - true[:, 4] >= LEAST_HEIGHT_PX)
@@ -78,26 +80,6 @@ def fair(true: NDArray[float64], found: NDArray[float64], numbers: NDArray[int64
     inside = covered(found[:, 1:], true[spared][:, 3:]).max(axis=1, initial=0.0)
     drop = (on_needed < SAME_IOU) & (np.maximum(on_spared, inside) >= SAME_IOU)
     return true[needed][:, [0, 3, 4, 5, 6]], found[~drop]
-
-
-def _shared(a: NDArray[float64], b: NDArray[float64]) -> NDArray[float64]:
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    return np.asarray(np.clip(high - low, 0, None).prod(axis=2))
-
-
-def _areas(boxes: NDArray[float64]) -> NDArray[float64]:
-    return np.asarray((boxes[:, 2:] - boxes[:, :2]).prod(axis=1))
-
-
-def ious(a: NDArray[float64], b: NDArray[float64]) -> NDArray[float64]:
-    """Intersection over union (n, m) of boxes (n, 4) and (m, 4)."""
-    shared = _shared(a, b)
-    return np.asarray(shared / np.maximum(_areas(a)[:, None] + _areas(b)[None] - shared, 1e-9))
-
-
-def covered(a: NDArray[float64], b: NDArray[float64]) -> NDArray[float64]:
-    """Which share of each box (n, 4) lies in each other (m, 4)."""
-    return np.asarray(_shared(a, b) / np.maximum(_areas(a)[:, None], 1e-9))
 
 
 def _metrics() -> Any:
@@ -147,7 +129,7 @@ def _as_trackeval(frames: Sequence[Frame]) -> dict[str, Any]:
     }
 
 
-def _numbered(frames: Sequence[NDArray[float64]]) -> tuple[int, list[NDArray[int64]]]:
+def _numbered(frames: Sequence[Floats]) -> tuple[int, list[NDArray[int64]]]:
     """Numbers made to run from 0 without gaps, and how many there are."""
     known = np.unique(np.concatenate(frames)) if frames else np.zeros(0)
     return len(known), [np.searchsorted(known, frame).astype(np.int64) for frame in frames]
