@@ -126,7 +126,7 @@ def _axes(x: _Scale, y: _Scale, unit: str) -> Iterator[str]:
     yield _label(_LEFT + 8, _TOP + 18, f"{unit} before the stop line")
     yield _label(_LEFT + 8, _BOTTOM - 10, f"{unit} past it")
     yield _line("stop", _LEFT, y(0), _RIGHT, y(0))
-    yield _label(_RIGHT - 6, y(0) - 7, "stop line", anchor="end", kind="strong")
+    yield _label(_LEFT + 8, y(0) - 7, "stop line", kind="strong")
 
 
 def _red(data: Mapping[str, Any], x: _Scale) -> Iterator[str]:
@@ -139,7 +139,9 @@ def _red(data: Mapping[str, Any], x: _Scale) -> Iterator[str]:
     start, end, height = x(begins), x(max(least_s, begins)), _TOP - 14
     yield _line("least", start, height, end, height)
     yield _line("least", end, height - 5, end, height + 5)
-    yield _label(start + 6, height - 8, f"red for at least {least_s:.2f} s, every doubt taken off", kind="least")
+    words = f"red for at least {least_s:.2f} s, every doubt taken off"
+    late = start > (_LEFT + _RIGHT) / 2
+    yield _label(_RIGHT if late else start, height - 8, words, anchor="end" if late else "start", kind="least")
 
 
 def _way(course: _Course, x: _Scale, y: _Scale) -> Iterator[str]:

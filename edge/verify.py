@@ -152,14 +152,15 @@ def _check_form(report: Report, raw: bytes) -> None:
 
 
 @cache
-def _schema() -> Draft202012Validator:
+def schema() -> Draft202012Validator:
+    """What every event must follow."""
     return Draft202012Validator(json.loads(_SCHEMA.read_bytes()))
 
 
 def _check_schema(report: Report) -> None:
-    error = next(_schema().iter_errors(report.event), None)
+    error = next(schema().iter_errors(report.event), None)
     if error is not None:
-        report.event, place = {}, "/".join(map(str, error.absolute_path)) or "the event"
+        place = "/".join(map(str, error.absolute_path)) or "the event"
         raise ChangedError(f"The event does not follow its schema: {place}: {error.message[:200]}.")
     report.add("The event is complete in form: every field of its schema, no other, each byte in its one spelling.")
 
