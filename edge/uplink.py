@@ -372,7 +372,7 @@ class Uplink:
         self._trouble = None
         self._say(connection, self._status(ONLINE))
         self._say(connection, Publication(self.topics.birth, _json(asdict(self._birth)), _JSON, retain=True))
-        self._checkpoint_said = self._checkpoint is None
+        self._repeat_checkpoint()
         self._connected.set()
 
     def _part(self, connection: Connection) -> None:
@@ -389,7 +389,8 @@ class Uplink:
         self._retry_when_due()
         self._check_answers()
         self._send_telemetry(connection)
-        self._say_checkpoint(connection)
+        if connection.room > 0:
+            self._say_checkpoint(connection)
         room = min(connection.room, MAX_IN_FLIGHT - len(self._sent))
         size = sum(sent.size for sent in self._sent.values())
         if room <= 0 or size >= MAX_BYTES_IN_FLIGHT:
@@ -408,10 +409,14 @@ class Uplink:
 
     def _say_checkpoint(self, connection: Connection) -> None:
         """Publish the newest checkpoint, once a connection and once for each new one."""
-        if not self._checkpoint_said and connection.room > 0:
+        if not self._checkpoint_said:
             self._checkpoint_said = True  # before reading it: one that is put in meanwhile is then said as well
             assert self._checkpoint is not None
             self._say(connection, self._checkpoint)
+
+    def _repeat_checkpoint(self) -> None:
+        if self._checkpoint is not None:
+            self._checkpoint_said = False
 
     def _say(self, connection: Connection, publication: Publication) -> None:
         """Publish what the node says of itself, unless the broker has refused that topic of late."""
@@ -468,7 +473,7 @@ class Uplink:
             self._retry_at_s = None
             self._refusal_pause.lengthen()
             self._muted.clear()
-            self._checkpoint_said = self._checkpoint is None
+            self._repeat_checkpoint()
             self._queue.retry()
             self._cursor = 0
 
