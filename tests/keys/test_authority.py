@@ -16,7 +16,7 @@ from edge import event
 from edge.errors import KeyFileError
 from edge.keys import enrolment, load_signing_key, trust
 from edge.keys.authority import authority_key, create_authority, load_authority, open_authority
-from edge.keys.certificates import Use, broker_claim, check_chain, make_request, node_claim, read_request
+from edge.keys.certificates import Use, as_issuer, broker_claim, check_chain, make_request, node_claim, read_request
 from edge.keys.revocation import Reason, read_list
 from edge.keys.trusted import Trust, certified, read_trusted
 from tests.cases import unsigned
@@ -323,6 +323,32 @@ def test_a_key_certified_again_counts_from_its_first_beginning_to_its_last_end(f
 def test_a_name_that_would_not_fit_a_topic_is_refused(name: str) -> None:
     with pytest.raises(KeyFileError, match="names no node"):
         node_claim(name)
+
+
+def test_a_certificate_that_names_no_node_is_told(fleet: Fleet) -> None:
+    """As another authority may have signed it, its own way."""
+    from cryptography.hazmat.primitives import hashes
+
+    key = enrolment.new_key(fleet.folder / "a.key")
+    plain = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "edge-1")])
+    builder = x509.CertificateBuilder().subject_name(plain).issuer_name(fleet.authority.certificate.subject)
+    builder = builder.public_key(key.public.native).serial_number(7).not_valid_before(NOW).not_valid_after(NOW + DAY)
+    signed = builder.sign(as_issuer(fleet.authority.key), hashes.SHA256()).public_bytes(Encoding.PEM)
+    with pytest.raises(KeyFileError, match="CN=edge-1 names neither a node"):
+        enrolling(fleet, signed)
+
+
+def test_a_key_made_by_openssl_is_enrolled_as_well(fleet: Fleet) -> None:
+    path = fleet.folder / "a.key"
+    words = ["openssl", "ecparam", "-name", "prime256v1", "-genkey", "-out", str(path)]
+    subprocess.run(words, check=True, capture_output=True)
+    path.chmod(0o600)
+    assert path.read_bytes().startswith(b"-----BEGIN EC PARAMETERS-----")
+    key = load_signing_key(path)
+    signed = fleet.authority.sign(make_request(key, node_claim(NODE)), NODE, 1, NOW)
+    enrolling(fleet, signed.pem)
+    assert load_signing_key(path).kid == key.kid
+    assert len(enrolment.enrolled(path)) == 1
 
 
 def test_a_brokers_hosts_are_names_or_addresses() -> None:

@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import KeyFileError
+from edge.keys.jws import sign_document
 from edge.keys.revocation import (
+    LIST_TYPE,
     Reason,
     Revocation,
     RevocationList,
@@ -105,6 +107,39 @@ def test_a_list_by_another_authority_is_refused() -> None:
 def test_what_is_no_list_is_refused(raw: bytes) -> None:
     with pytest.raises(KeyFileError):
         read_list(raw, AUTHORITY.public)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "org.stopline.revocations.v2"},
+        {"number": -1},
+        {"number": True},
+        {"number": "1"},
+        {"revoked": {}},
+        {"revoked": [1]},
+        {"revoked": [{"kid": "a", "from": "2026-05-04T12:00:00Z"}]},
+        {"revoked": [{"kid": 7, "from": "2026-05-04T12:00:00Z", "reason": "stolen"}]},
+        {"revoked": [{"kid": "a", "from": "2026-05-04T12:00:00Z", "reason": "bored"}]},
+        {"revoked": [{"kid": "a", "from": "2026-05-04 12:00", "reason": "stolen"}]},
+        {"revoked": [{"kid": "a", "from": 7, "reason": "stolen"}]},
+        {"revoked": [{"kid": "a", "from": "2026-05-04T12:00:00Z", "reason": "stolen"}] * 2},
+        {"issued": "2026-5-4T12:00:00Z"},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_even_the_authority_cannot_sign_another_format(change: dict[str, object]) -> None:
+    good = {
+        "type": LIST_TYPE,
+        "number": 1,
+        "issued": "2026-05-04T12:00:00Z",
+        "next_update": "2026-06-04T12:00:00Z",
+        "revoked": [],
+    }
+    assert read_list(sign_document(good, AUTHORITY), AUTHORITY.public).number == 1
+    with pytest.raises(KeyFileError, match="does not follow its format"):
+        read_list(sign_document({**good, **change}, AUTHORITY), AUTHORITY.public)
 
 
 def test_a_list_never_goes_back() -> None:

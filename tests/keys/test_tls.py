@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -23,7 +25,7 @@ from tests.command import ROOT
 from tests.keys.fleet import HOST, Fleet, found
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.broker, pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")]
@@ -216,6 +218,52 @@ def test_a_key_in_a_tpm_is_told_to_be_no_key_for_tls(folder: Path, ours: Fleet) 
     key.write_text("-----BEGIN TSS2 PRIVATE KEY-----\nMA==\n-----END TSS2 PRIVATE KEY-----\n")
     with pytest.raises(BrokerError, match="lies in a TPM, where TLS cannot reach it"):
         Connection(Broker(url="mqtts://127.0.0.1", ca=ours.ca, cert=ours.node(), key=key), "node")
+
+
+@contextmanager
+def serving(ours: Fleet, then: Callable[[ssl.SSLSocket], None]) -> Iterator[int]:
+    """A TLS 1.3 server that sends no session tickets and does ``then`` with its one client; gives its port."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*ours.broker())
+    context.num_tickets = 0
+    with socket.create_server((HOST, 0)) as server:
+
+        def serve() -> None:
+            client, _ = server.accept()
+            with suppress(OSError), context.wrap_socket(client, server_side=True) as secured:
+                then(secured)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        thread.join(10)
+
+
+def shaken(ours: Fleet, port: int) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cafile=ours.ca)
+    context.sslsocket_class = TidySocket
+    return context.wrap_socket(socket.create_connection((HOST, port), timeout=7), server_hostname=HOST)
+
+
+def test_a_server_that_sends_nothing_after_the_handshake_costs_half_a_second(ours: Fleet) -> None:
+    with serving(ours, lambda client: client.sendall(client.recv(5))) as port, shaken(ours, port) as secured:
+        secured.sendall(b"hello")
+        assert secured.recv(5) == b"hello"
+
+
+def test_a_server_that_speaks_first_is_none_of_mqtt(ours: Fleet) -> None:
+    greeting = b"220 mail.example.org"
+    with serving(ours, lambda client: client.sendall(greeting)) as port, pytest.raises(OSError, match="speaks before"):
+        shaken(ours, port)
+
+
+def test_a_server_that_hangs_up_is_told(ours: Fleet) -> None:
+    def hang_up(client: ssl.SSLSocket) -> None:
+        client.settimeout(1)
+        client.unwrap()
+
+    with serving(ours, hang_up) as port, pytest.raises(OSError, match="hung up after the handshake"):
+        shaken(ours, port)
 
 
 def test_the_verdict_after_the_handshake_leaves_the_socket_as_it_was(folder: Path, ours: Fleet) -> None:
