@@ -14,7 +14,7 @@ from edge.ledger import checkpoint
 from edge.ledger.merkle import root_of
 from edge.ledger.publisher import Publisher, Source
 from edge.outbox import Message, Outbox
-from edge.uplink import Birth, Pauses, Uplink
+from edge.uplink import Birth, Health, Pauses, Uplink
 from tests.broker import Listener, Mosquitto, needs_mosquitto, wait_until
 from tests.ledger.ledgers import KEY, KEYS, ORIGIN, ledger, signed_event, uuid_of
 
@@ -120,6 +120,18 @@ def test_a_checkpoint_given_while_the_broker_is_away_comes_when_it_is_back(broke
     with Listener(broker.port) as listener:
         wait_until(lambda: sizes(listener)[-1:] == [4], timeout_s=30)
         node.close()
+
+
+def test_the_last_checkpoint_is_said_before_the_goodbye(broker: Mosquitto, tmp_path: Path) -> None:
+    with Listener(broker.port) as listener:
+        node = Node(broker, tmp_path / "outbox.sqlite")
+        node.uplink.wait_connected(10)
+        for number in range(200):
+            node.uplink.send_health(Health(float(number), number, 0, {}))
+        node.log()
+        node.close()
+        wait_until(lambda: sizes(listener)[-1:] == [1])
+        wait_until(lambda: listener.heard[-1].payload == b"offline")
 
 
 def test_a_node_started_again_continues_its_ledger(broker: Mosquitto, tmp_path: Path) -> None:
