@@ -29,7 +29,7 @@ LOOK_EVERY_NS = 99 * NS_PER_S // 1000  # at 25 or 30 pictures a second every thi
 
 # Shares of the score from which the model's description says that a detection may continue a track.
 _PERSON_SHARE, _TWO_WHEELED_SHARE, _VEHICLE_SHARE = 0.8, 0.66, 1.2
-_ON_SUBJECT_SHARE = 1.6  # persons seen in the subject are mostly its lamps and mirrors
+_CERTAIN_SHARE = 1.6  # less certain persons on the subject are mostly its lamps, its mirrors and what it drives over
 _NMS_IOU = 0.6
 _CLOSER = 1.5
 _TILES = ((0.0, 0.55), (0.45, 1.0))  # left and right end, as shares of the picture's width
@@ -45,10 +45,14 @@ class MaskKind(StrEnum):
     """Why something is masked."""
 
     PERSON = "person"
+    POSSIBLE_PERSON = "possible_person"
     RIDER = "rider"
     WINDSCREEN = "windscreen"
     SUBJECT_RIDER = "subject_rider"
     SUBJECT_WINDSCREEN = "subject_windscreen"
+
+
+_YIELDING = (MaskKind.POSSIBLE_PERSON, MaskKind.RIDER, MaskKind.WINDSCREEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,7 @@ def plan_masks(sightings: Sequence[Sighting], subject: Subject, size_px: Size, l
         around = sightings[max(0, index - 1)].t_ns, sightings[min(index + 1, len(sightings) - 1)].t_ns
         own = _Own.at(seen.t_ns, subject, size_px, low)
         for one in seen.detections:
-            mask = _mask(one, seen, own, size_px)
+            mask = None if own is not None and own.is_seen_in(one) else _mask(one, seen, size_px, low)
             if mask is not None:
                 spread = _spread_ns(one, seen)
                 from_ns, until_ns = min(around[0], seen.t_ns - spread), max(around[1], seen.t_ns + spread)
@@ -147,7 +151,7 @@ class _Own:
         if box is None:
             return None
         # A rider has a mask of its own kind, that leaves the machine to be seen.
-        enough = 2.0 if subject.vehicle_class in _TWO_WHEELED else low * _ON_SUBJECT_SHARE
+        enough = 2.0 if subject.vehicle_class in _TWO_WHEELED else low * _CERTAIN_SHARE
         return cls(_in_picture(box, subject.grid_px, size_px), enough)
 
     def is_seen_in(self, one: Detection) -> bool:
@@ -157,13 +161,13 @@ class _Own:
         return _iou(one.box_px, self.box_px) >= _SAME_IOU
 
 
-def _mask(one: Detection, seen: Sighting, own: _Own | None, size_px: Size) -> Mask | None:
-    """The mask of one detection, at the instant of its sighting alone; None for the subject itself."""
+def _mask(one: Detection, seen: Sighting, size_px: Size, low: float) -> Mask:
+    """The mask of one detection, at the instant of its sighting alone."""
     box, kind = one.box_px, one.vehicle_class
-    if own is not None and own.is_seen_in(one):
-        return None
     if kind is VehicleClass.PERSON:
-        return Mask(seen.t_ns, seen.t_ns, _grown(box, 0.15, 0.1, size_px), MaskKind.PERSON)
+        certain = one.score >= low * _CERTAIN_SHARE
+        why = MaskKind.PERSON if certain else MaskKind.POSSIBLE_PERSON
+        return Mask(seen.t_ns, seen.t_ns, _grown(box, 0.15, 0.1, size_px), why)
     if kind in _TWO_WHEELED:
         return Mask(seen.t_ns, seen.t_ns, _grown(box, 0.1, 0.1, size_px), MaskKind.RIDER)
     return Mask(seen.t_ns, seen.t_ns, _upper(box, kind), MaskKind.WINDSCREEN)
@@ -181,13 +185,14 @@ def _spread_ns(one: Detection, seen: Sighting) -> int:
 def veil_at(t_ns: int, masks: Iterable[Mask], subject: Subject, size_px: Size) -> Veil:
     """What is masked in the picture of an instant.
 
-    Masks of other vehicles yield to the subject's body: the lower half of its box, in rear view the lower four fifths.
+    Masks of other vehicles and of what may be no person yield to the subject's body: the lower half of its box, in
+    rear view the lower four fifths.
     """
     shown = [mask for mask in masks if mask.from_ns <= t_ns <= mask.until_ns]
     box = subject.box_near(ns_in_us(t_ns))
     return Veil(
-        boxes=tuple(mask.box_px for mask in shown if mask.kind is not MaskKind.WINDSCREEN),
-        yielding=tuple(mask.box_px for mask in shown if mask.kind is MaskKind.WINDSCREEN),
+        boxes=tuple(mask.box_px for mask in shown if mask.kind not in _YIELDING),
+        yielding=tuple(mask.box_px for mask in shown if mask.kind in _YIELDING),
         kept=None if box is None else _body(_in_picture(box, subject.grid_px, size_px), subject.contact),
     )
 

@@ -63,6 +63,11 @@ def test_a_person_in_a_vehicle_moves_with_it_and_its_mask_does_not_stay_behind_f
     }
 
 
+def test_a_possible_person_is_masked_like_a_certain_one() -> None:
+    certain, possible = (plan(at(42.0, BESIDE, VehicleClass.PERSON, score)) for score in (0.5, 0.25))
+    assert replace(certain[0], kind=MaskKind.POSSIBLE_PERSON) == possible[0]
+
+
 @pytest.mark.parametrize("kind", [VehicleClass.CAR, VehicleClass.VAN, VehicleClass.TRUCK, VehicleClass.BUS])
 def test_of_another_vehicle_the_upper_part_is_masked(kind: VehicleClass) -> None:
     (mask,) = plan(at(42.0, BESIDE, kind))
@@ -123,12 +128,13 @@ def test_every_picture_is_masked_by_the_sightings_on_both_of_its_sides() -> None
     assert len(between) == 2
 
 
-def test_masks_of_other_vehicles_yield_to_the_subjects_body_and_those_of_persons_do_not() -> None:
+def test_masks_of_vehicles_and_doubtful_persons_yield_to_the_subjects_body_and_those_of_persons_do_not() -> None:
     t_ns = 42 * NS_PER_S
     x1, y1, x2, y2 = subject_box(42.0)
     over = (x1 - 100, y1 - 100, x2 + 100, y2 + 150)
-    for kind, left in ((VehicleClass.TRUCK, True), (VehicleClass.PERSON, False)):
-        shown = covered(veil_at(t_ns, plan(at(42.0, over, kind)), SUBJECT, SIZE), SIZE)
+    truck, person = VehicleClass.TRUCK, VehicleClass.PERSON
+    for kind, score, left in ((truck, 0.9, True), (person, 0.4, True), (person, 0.6, False)):
+        shown = covered(veil_at(t_ns, plan(at(42.0, over, kind, score)), SUBJECT, SIZE), SIZE)
         assert shown[round(y1) - 50, round(x1) - 50]
         body = shown[round(y1) + 20 : round(y2) - 1, round(x1) + 1 : round(x2) - 1]
         assert body.any() != left
