@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from edge.errors import KeyFileError
 from edge.keys.certificates import CERTIFICATE_BLOCK, Certificate, check_chain, load_chain, read_certificates
 from edge.keys.files import PRIVATE_MODE, PUBLIC_MODE, read_file, write_whole
+from edge.keys.public import load_public_keys
 from edge.keys.signing import create_key, load_signing_key
 from edge.keys.succession import sign_succession
 from edge.keys.tpm import create_tpm_key
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from edge.keys.public import PublicKey
     from edge.keys.signing import SigningKey
 
 _KEY_BLOCK = re.compile(rb"-----BEGIN ((?:EC |TSS2 )?PRIVATE KEY)-----.+?-----END \1-----\n?", re.DOTALL)
@@ -60,11 +62,12 @@ def enroll(path: Path, signed: bytes, authority: x509.Certificate, at: datetime)
             f"The certificate is for the key {certificate.public.kid}, which is not the one in {path}: fetch the one "
             "that was signed for this node's request"
         )
+    before = _public_before(path)
     if file != path:
         _keep_old(path)
     content, _ = read_file(file, hint="make a key first")
     write_whole(path, _key_of(content) + chain, mode=PRIVATE_MODE, replace=True)
-    _write_public(path, load_signing_key(path))
+    _write_public(path, load_signing_key(path), *before)
     after = waiting(path)
     if after.exists() and load_signing_key(after).kid == certificate.public.kid:
         after.unlink()
@@ -119,8 +122,16 @@ def _key_of(content: bytes) -> bytes:
     return match[0] if match[0].endswith(b"\n") else match[0] + b"\n"
 
 
-def _write_public(path: Path, key: SigningKey) -> None:
-    write_whole(path.with_suffix(".pub.pem"), key.public.pem, mode=PUBLIC_MODE, replace=True)
+def _public_before(path: Path) -> list[PublicKey]:
+    """The keys that the node had before, the latest first: whoever checks its older events needs them."""
+    beside = path.with_suffix(".pub.pem")
+    return list(load_public_keys([beside]).values()) if beside.exists() else []
+
+
+def _write_public(path: Path, key: SigningKey, *before: PublicKey) -> None:
+    keys = {one.kid: one for one in (key.public, *before)}
+    content = b"".join(one.pem for one in keys.values())
+    write_whole(path.with_suffix(".pub.pem"), content, mode=PUBLIC_MODE, replace=True)
 
 
 def certificates_only(path: Path) -> bytes:

@@ -89,7 +89,9 @@ def load_signing_key(path: Path) -> SigningKey:
     if stat.S_IMODE(mode) & 0o077:
         raise KeyFileError(f"{path} can be read by other users (mode {stat.S_IMODE(mode):04o}): run chmod 600 {path}")
     if TPM_BLOCK in pem:
-        return tpm_key(path, pem)
+        key = tpm_key(path, pem)
+        key.sign(b"")  # a TPM that cannot is told now, not at the first violation
+        return key
     return _file_key(path, pem)
 
 

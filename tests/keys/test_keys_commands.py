@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.cli_keys import ReasonWord, UseWord
+from edge.keys import load_public_keys
 from edge.keys.authority import authority_key, load_authority
 from edge.keys.certificates import Use
 from edge.keys.revocation import Reason, is_refused, read_list
@@ -58,6 +59,8 @@ def test_a_key_follows_the_other_with_an_overlap(here: Path, call: Call) -> None
     assert "give that key's statement" in call("ca", "sign", "ca", "node.csr", "--for", NODE, code=2).err
     call("ca", "sign", "ca", "node.csr", "--for", NODE, "--succession", "node.succession.json")
     call("keys", "enroll", "node.key", "node.crt", "--ca", "ca/ca.pem")
+    public = load_public_keys([here / "node.pub.pem"])
+    assert list(public) == [kid_of(call), old], "whoever checks older events needs the old key"
     call("ca", "crl", "ca")
     listed = read_list(
         (here / "ca" / "revocations.json").read_bytes(), authority_key(load_authority(here / "ca/ca.pem"))
