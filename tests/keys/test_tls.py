@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from tests.keys.conftest import Call
+
 pytestmark = [pytest.mark.broker, pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")]
 
 LONG_AGO = timedelta(days=10)
@@ -211,6 +213,27 @@ def test_a_stolen_node_cannot_play_the_broker(folder: Path, ours: Fleet, version
         says = told(running)
         assert "it is not for servers, so somebody else may be there" in refused(running, ours.ca, node)
         says("alert unsupported certificate")
+
+
+def test_the_command_line_says_it_in_one_sentence(
+    folder: Path, ours: Fleet, foreign: Fleet, call: Call, tmp_path: Path
+) -> None:
+    good, expired, theirs = (
+        ours.node(),
+        ours.node("main-and-3rd/edge-2", file="old.key", ago=LONG_AGO, days=9),
+        foreign.node(),
+    )
+    with broker(folder, ours, ours.broker()) as running:
+        for key, code, words in (
+            (None, 2, "asks for a client certificate and got none"),
+            (theirs, 2, "does not trust the authority that signed the client certificate"),
+            (expired, 2, "refuses the client certificate, which has expired"),
+            (good, 3, "0 verified"),
+        ):
+            pair = "" if key is None else f'cert = "{key}"\nkey = "{key}"\n'
+            url = f'url = "mqtts://{HOST}:{running.port}"\nca = "{ours.ca}"\n'
+            (tmp_path / "node.toml").write_text(f'schema = 1\n[node]\nid = "edge-1"\n[broker]\n{url}{pair}')
+            assert words in call("inspect", "--node", "node.toml", "--for", "0.5", code=code).err
 
 
 def test_a_key_in_a_tpm_is_told_to_be_no_key_for_tls(folder: Path, ours: Fleet) -> None:
