@@ -52,7 +52,7 @@ def write_report(request: ReportRequest) -> Written:
     evidence = evidence_at(request.bundle, request.identity)
     bundle = read_bytes(request.bundle)
     raw = _event_of(request.bundle, bundle, request.event or _nearby(request.bundle))
-    report = verify.check(raw, trusted_keys(request.keys), bundle, identity=evidence.identity)
+    report = verify.check(raw, trusted_keys(request.keys), evidence.open(bundle))
     if not verify.schema().is_valid(report.event):
         raise ConfigError(f"The event cannot be laid out on a page: {report.findings[-1].words}")
     out = request.out or Path(f"{report.event['id']}.html")

@@ -8,6 +8,8 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pyrage
+
 from edge import verify
 from edge.errors import ConfigError
 from edge.keys import load_public_keys
@@ -21,22 +23,34 @@ _MAX_FILE_BYTES = 1_000_000_000
 _KEY_BESIDE = "node.pub.pem"
 _EVIDENCE_BESIDE = "evidence"
 _SUFFIXES = (".tar", ".tar.age")
+_KEY_WORD = "AGE-SECRET-KEY-"
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where bundles lie (a file, or a folder of ``<event id>.tar[.age]``), and the key file's content."""
+    """Where bundles lie (a file, or a folder of ``<event id>.tar[.age]``), and the age keys that open them."""
 
     where: Path | None = None
-    identity: bytes | None = None
+    identities: tuple[object, ...] = ()
 
     def of(self, raw: bytes) -> bytes | None:
-        """The bundle of the event in these bytes; None where there is none."""
-        if self.where is None or not self.where.is_dir():
-            return None if self.where is None else read_bytes(self.where)
+        """The bundle of the event in these bytes, open if a key opens it; None where there is none."""
+        if self.where is None:
+            return None
+        if not self.where.is_dir():
+            return self.open(read_bytes(self.where))
         name = event_id(raw)
-        files = [self.where / (name + suffix) for suffix in _SUFFIXES]
-        return next((read_bytes(file) for file in files if file.is_file()), None) if "/" not in name else None
+        files = [self.where / (name + suffix) for suffix in _SUFFIXES if name and "/" not in name]
+        return next((self.open(read_bytes(file)) for file in files if file.is_file()), None)
+
+    def open(self, bundle: bytes) -> bytes:
+        """What was sealed; the bundle as it is where no key opens it, of which the verifier says that it stayed closed."""
+        if not self.identities:
+            return bundle
+        try:
+            return bytes(pyrage.decrypt(bundle, list(self.identities)))
+        except pyrage.DecryptError:
+            return bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +95,7 @@ def verify_file(
     evidence = evidence_at(bundle or _existing(file.parent / _EVIDENCE_BESIDE), identity)
     lines = raw.removesuffix(b"\n").split(b"\n") if raw else []
     checked = (
-        Checked(number, event_id(line), verify.check(line, keys, evidence.of(line), identity=evidence.identity))
+        Checked(number, event_id(line), verify.check(line, keys, evidence.of(line)))
         for number, line in enumerate(lines, start=1)
     )
     return Verification(tuple(checked), bool(key_files))
@@ -118,10 +132,22 @@ def trusted_keys(files: Sequence[Path]) -> dict[str, verify.Key]:
 
 
 def evidence_at(where: Path | None, identity: Path | None) -> Evidence:
-    """The evidence that was named on the command line; ConfigError where it is not there."""
+    """The evidence that was named on the command line; ConfigError where it is not there, or its key is none."""
     if where is not None and not where.exists():
         raise ConfigError(f"{where} does not exist: give a bundle, or the folder that bundles lie in")
-    return Evidence(where, None if identity is None else read_bytes(identity))
+    return Evidence(where, () if identity is None else _identities(identity))
+
+
+def _identities(file: Path) -> tuple[object, ...]:
+    """The keys in a file as age-keygen makes it, comments left aside."""
+    words = read_bytes(file).decode("utf-8", "replace").split()
+    try:
+        found = tuple(pyrage.x25519.Identity.from_str(word) for word in words if word.startswith(_KEY_WORD))
+    except pyrage.IdentityError:
+        found = ()
+    if not found:
+        raise ConfigError(f"{file} holds no age key: give the file that age-keygen made")
+    return found
 
 
 def event_id(raw: bytes) -> str:

@@ -137,7 +137,7 @@ def test_what_speaks_against_a_case_stands_on_its_page(tmp_path: Path) -> None:
     case.document["data"]["red_time"]["at_least_s"] = 9.0
     _, page = written(case.finish(), tmp_path)
     assert "The verdict does not follow" in page.words
-    assert "the red time beyond doubt is said to be 9" in page.words
+    assert "the red time, at least s is said to be 9" in page.words
     _, page = written(casefile(tmp_path).finish(), tmp_path, key=False)
     assert "Key not trusted" in page.words
 
