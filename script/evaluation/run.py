@@ -16,7 +16,7 @@ from edge.errors import StoplineError
 from . import failures, plots
 from .outcomes import Outcome, outcome_of
 from .page import Measured, page
-from .recordings import ROOT, Recording, recordings_below
+from .recordings import CACHE, ROOT, Recording, recordings_below
 from .scoring import Material, faults, scored
 
 if TYPE_CHECKING:
@@ -69,10 +69,15 @@ def _all_below(folders: Sequence[Path]) -> tuple[list[Recording], int]:
 
 
 def measure_detectors() -> None:
-    """Have the training's own evaluation write its JSON. Raises StoplineError where it fails."""
-    command = [sys.executable, "-m", "models.train.evaluate", "--out", str(EVALUATION)]
+    """Have the training's own evaluation renew its JSON. Raises StoplineError where it fails or has no pictures."""
+    made = CACHE / "evaluation.json"
+    made.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "models.train.evaluate", "--out", str(made)]
     if subprocess.run(command, cwd=ROOT, check=False).returncode:
         raise StoplineError("the detectors could not be measured: see above, and models/README.md for what it needs")
+    if not json.loads(made.read_text("utf-8")):
+        raise StoplineError("there are no pictures to measure the detectors on: models/README.md names the datasets")
+    made.replace(EVALUATION)
 
 
 def measured_all(recordings: Sequence[Recording], jobs: int) -> dict[Path, Outcome]:
