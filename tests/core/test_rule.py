@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.records import Contact, Fault, Passage, Phase, PhaseInterval, TrackPoint, VehicleClass, Verdict
+from edge.records import Contact, Doubt, Fault, Passage, Phase, PhaseInterval, TrackPoint, VehicleClass, Verdict
 from edge.rule import LONGEST_M, LaneRule, judge, latest_crossing_ns
 
 S = 1_000_000_000
@@ -252,3 +252,20 @@ def test_one_that_drove_through_is_held_to_its_length_over_its_speed() -> None:
     judgement = judge(drove, RED, REAR_RULE)
     assert judgement.verdict is Verdict.VIOLATION
     assert judgement.deductions_s["rear_margin"] == pytest.approx(LONGEST_M[VehicleClass.CAR] / 12)
+
+
+@pytest.mark.parametrize(("whole_s", "margin_s"), [(4.8, 0.5), (4.5, 0.5), (3.0, 2.0), (-7.0, 12.0)])
+def test_without_calibration_the_front_was_over_the_line_since_the_whole_box_was_before_it(
+    whole_s: float, margin_s: float
+) -> None:
+    drove = replace(passage(5.0), whole_before_ns=round(whole_s * S))
+    assert judge(drove, RED, REAR_RULE).deductions_s["rear_margin"] == pytest.approx(margin_s)
+    assert "rear_margin" not in judge(drove, RED, RULE).deductions_s
+
+
+@pytest.mark.parametrize("doubt", list(Doubt))
+def test_a_doubtful_track_takes_from_the_violations_alone(doubt: Doubt) -> None:
+    for of in (passage(), passage(0.1), passage(confirmed=False)):
+        plain, doubtful = judge(of, RED, RULE), judge(replace(of, doubts=(doubt,)), RED, RULE)
+        took = plain.verdict is Verdict.VIOLATION
+        assert doubtful == (replace(plain, verdict=Verdict.DOUBTFUL_TRACK) if took else plain)
