@@ -43,6 +43,13 @@ def test_a_folder_without_recordings_is_refused_in_one_sentence(tmp_path: Path, 
     assert not (tmp_path / "page.md").exists()
 
 
+def test_what_is_not_installed_is_named_with_the_way_to_get_it() -> None:
+    code = "import sys; sys.modules['cv2'] = None; from script.evaluation.__main__ import main; sys.exit(main([]))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "script/evaluate: cv2 is not installed: run script/bootstrap sim train first\n"
+
+
 @pytest.mark.slow
 def test_the_page_holds_what_was_measured_and_a_second_run_gives_the_same(tmp_path: Path) -> None:
     cases, seeds, out = tmp_path / "cases", tmp_path / "seeds", tmp_path / "page.md"
