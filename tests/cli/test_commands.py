@@ -27,6 +27,7 @@ COMMANDS = [
     ["run"],
     ["inspect"],
     ["verify"],
+    ["report"],
     ["check"],
     ["keys"],
     ["keys", "new"],

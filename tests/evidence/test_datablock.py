@@ -23,7 +23,7 @@ def test_a_block_says_everything_that_a_reader_must_know() -> None:
         "Site": "main-and-3rd, Main Street and 3rd",
         "Lane": "through, signal group north",
         "Date and time": "2025-06-14 06:00:41.700 UTC ± 13 ms",
-        "Red shown for": "at least 1.47 s",
+        "Red shown for": "at least 1.35 s",
         "Amber before it": "3.20 s",
         "Between the images": "0.60 s",
         "Speed": "not measured",
@@ -38,7 +38,7 @@ def test_the_second_picture_was_taken_later() -> None:
     assert lines["Image"] == "2 of 2, past the confirm line on red"
     assert lines["Site"] == "main-and-3rd"
     assert lines["Date and time"].startswith("2025-06-14 06:00:42.300 UTC")
-    assert lines["Red shown for"] == "at least 2.07 s"
+    assert lines["Red shown for"] == "at least 1.95 s"
 
 
 def test_red_is_never_said_to_have_lasted_longer_than_is_certain() -> None:

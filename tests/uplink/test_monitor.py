@@ -61,8 +61,8 @@ def test_a_genuine_event_is_shown_with_what_it_says(broker: Mosquitto) -> None:
     (seen,) = seen_of(broker, signed(1))
     assert (seen.check, seen.reason, seen.repeated) == (Check.VERIFIED, None, False)
     assert (seen.site, seen.node, seen.lane) == ("main-and-3rd", "edge-1", "through")
-    assert (seen.vehicle_class, seen.red_at_least_s) == (VehicleClass.CAR, 1.615491)
-    assert seen.time == "2025-06-14T06:00:41.843395Z"
+    assert (seen.vehicle_class, seen.red_at_least_s) == (VehicleClass.CAR, 1.494983)
+    assert seen.time == "2025-06-14T06:00:41.843392Z"
     assert event.verify(seen.payload, TRUSTED).sequence == 1
 
 
