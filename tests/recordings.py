@@ -59,7 +59,7 @@ class Replays:
     def begin(self, name: str) -> None:
         """Have a recording replayed soon."""
         if name not in self._outcomes:
-            words = Recording(name).words(self._folder / name)
+            words = Recording(name).words(self._folder / name, "--keep-tracks")
             self._outcomes[name] = self._pool.submit(stopline, *words, timeout_s=280)
 
     def of(self, name: str) -> Path:

@@ -44,7 +44,7 @@ class Evidence:
         return next((self.open(read_bytes(file)) for file in files if file.is_file()), None)
 
     def open(self, bundle: bytes) -> bytes:
-        """What was sealed; the bundle itself where no key opens it, of which the verifier says that it stayed closed."""
+        """What was sealed; the bundle itself where no key opens it: the verifier then says that it stayed closed."""
         if not self.identities:
             return bundle
         try:

@@ -90,6 +90,9 @@ def test_a_replay_leaves_what_is_needed_to_check_it(replays: Replays) -> None:
     out = replays.of(FIRST)
     assert {file.name for file in out.iterdir()} == {
         "passages.csv",
+        "tracks.jsonl",
+        "lamps.csv",
+        "site.toml",
         "events.jsonl",
         "checkpoint",
         "evidence",
