@@ -85,12 +85,17 @@ class Approach:
         return self._phases_of(passage).settled_ns >= latest_crossing_ns(passage)
 
     def _phases_of(self, passage: Passage) -> SignalPhases:
-        return self.phases[self._site.lane(passage.lane).signal_group]
+        return self.phases[self._group_of(passage).id]
+
+    def _group_of(self, passage: Passage) -> SignalGroup:
+        return self._site.group(self._site.lane(passage.lane).signal_group)
 
     def _judged(self, passage: Passage) -> Judged:
         phases = self._phases_of(passage)
         shown = phases.at(passage.t_cross_ns)
-        end_ns = passage.t_confirm_ns or passage.t_cross_ns
+        # Up to where no later edge can change what was shown at the latest instant that the crossing may have had.
+        settled_ns = latest_crossing_ns(passage) + phase_times(self._group_of(passage)).filter_ns
+        end_ns = max(passage.t_confirm_ns or passage.t_cross_ns, settled_ns)
         # From just before the amber that led to this phase, so that amber and order can be computed again.
         amber_ns = shown.amber_ns or 0
         lamps = phases.edges_between(shown.start_ns - amber_ns - 2 * NS_PER_S, end_ns)

@@ -170,6 +170,19 @@ def test_the_lamps_that_a_verdict_rests_on_reach_back_to_its_amber() -> None:
     assert [edge.t_ns for edge in result.lamps if edge.lamp is Lamp.RED and edge.lit] == [13 * S]
 
 
+def test_the_lamps_that_a_verdict_rests_on_reach_beyond_its_latest_instant() -> None:
+    chopped = [
+        LampEdge(t_ms * MS + after_ms * MS, "north", Lamp.RED, lit=lit)
+        for t_ms in range(13_000, 33_000, 10)
+        for after_ms, lit in ((0, True), (6, False))
+    ]
+    others = [edge for edge in lamps() if edge.lamp is not Lamp.RED or not edge.lit]
+    (result,) = judged([crossing(20.0)], sorted(others + chopped, key=lambda edge: edge.t_ns))
+    passage = result.passage
+    assert result.judgement.verdict is Verdict.VIOLATION
+    assert result.lamps[-1].t_ns > min(passage.t_cross_ns + passage.uncertainty_ns, passage.points[-1].t_ns)
+
+
 def test_edges_of_another_group_change_nothing() -> None:
     foreign = [LampEdge(edge.t_ns, "south", edge.lamp, edge.lit) for edge in lamps()]
     assert verdicts(judged([crossing(20)], foreign)) == [Verdict.UNKNOWN_PHASE]
