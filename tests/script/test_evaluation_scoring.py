@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("cv2", reason="the evaluation needs OpenCV (extra 'sim')")
+pytest.importorskip("moderngl", reason="the evaluation needs moderngl (extra 'sim')")
+
 from script.evaluation.outcomes import Outcome, Reported
 from script.evaluation.recordings import Recording, TruePassage
 from script.evaluation.scoring import AT_THE_ENDS, HIDDEN, UNCLEAR, Scored, by_condition, faults, scored
