@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from edge.commands.chain import approach_for
@@ -15,14 +15,13 @@ from edge.sources.timeline import read_timeline
 
 from . import detections, tracking, true_boxes
 from .recordings import CACHE, ROOT, code_of, digest_of
-from .tracking import TrackScore
+from .records import Outcome, Reported, TrackScore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge.approach import Judged
     from edge.detector import Detector
-    from edge.records import Box
 
     from .detections import Seen
     from .recordings import Recording
@@ -42,27 +41,6 @@ _CODE = code_of(
     "tracker.py",
 )
 _OWN = code_of(ROOT / "script" / "evaluation", "outcomes.py", "tracking.py")
-
-
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """A passage as the node reports it; `box_px` is the vehicle's box in the frame nearest to the crossing."""
-
-    lane: str
-    vehicle_class: str
-    t_cross_s: float
-    verdict: str
-    red_at_least_s: float | None
-    box_px: Box
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """Everything measured on one recording; `tracks` of all vehicles, `approach` of the judged lanes' alone."""
-
-    reported: tuple[Reported, ...]
-    tracks: TrackScore
-    approach: TrackScore
 
 
 def outcome_of(recording: Recording) -> Outcome:

@@ -19,8 +19,8 @@ from .tracking import LEAST_HEIGHT_PX, LEAST_VISIBLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from .records import TrackScore
     from .scoring import Fault, Figures, Material
-    from .tracking import TrackScore
 
 _PERCENTILES = (0.5, 0.95, 0.99)
 FEWEST_TO_DRAW = 4

@@ -14,7 +14,7 @@ from edge.embedded import embedded_model
 from edge.errors import StoplineError
 
 from . import failures, plots
-from .outcomes import Outcome, outcome_of
+from .outcomes import outcome_of
 from .page import Measured, page
 from .recordings import CACHE, ROOT, Recording, recordings_below
 from .scoring import Material, faults, scored
@@ -22,6 +22,8 @@ from .scoring import Material, faults, scored
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from .records import Outcome
 
 EVALUATION = ROOT / "models" / "evaluation.json"
 CASES = "The committed cases", "what `sim_fixtures/` holds, scripted, each with its plot; the tests judge them too."

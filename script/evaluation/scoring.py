@@ -11,8 +11,8 @@ from .intervals import Share, percentile, resampled
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from .outcomes import Outcome, Reported
     from .recordings import Recording, TruePassage
+    from .records import Outcome, Reported
 
 SAME_PASSAGE_S = 0.75
 ENDS_S = 0.7

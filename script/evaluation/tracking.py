@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from edge.errors import StoplineError
 from edge.tracker import Tracker, TrackerSettings
 from models.train.boxes import Floats, covered, ious
 
+from .records import TrackScore
 from .true_boxes import LABELS
 
 if TYPE_CHECKING:
@@ -36,21 +36,6 @@ LEAST_VISIBLE = 0.5
 SAME_IOU = 0.5
 
 Frame = tuple[Floats, Floats]
-
-
-@dataclass(frozen=True, slots=True)
-class TrackScore:
-    """TrackEval's counts for one recording, which add up over recordings.
-
-    `hota` holds for each of 19 overlaps: true and false positives, misses, association accuracy.
-    """
-
-    hota: tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], tuple[float, ...]]
-    id_hits: int
-    id_misses: int
-    id_false: int
-    switches: int
-    vehicles: int
 
 
 def tracked(seen: Seen, thresholds: Thresholds) -> Iterator[Floats]:

@@ -7,13 +7,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("cv2", reason="the evaluation needs OpenCV (extra 'sim')")
-pytest.importorskip("moderngl", reason="the evaluation needs moderngl (extra 'sim')")
-
-from script.evaluation.outcomes import Outcome, Reported
 from script.evaluation.recordings import Recording, TruePassage
+from script.evaluation.records import Outcome, Reported, TrackScore
 from script.evaluation.scoring import AT_THE_ENDS, HIDDEN, UNCLEAR, Scored, by_condition, faults, scored
-from script.evaluation.tracking import TrackScore
 
 NOTHING = TrackScore(((), (), (), ()), 0, 0, 0, 0, 0)
 RUNNER = TruePassage("v1", "car", "lane-1", 10.0, "violation", 3.0, 2.6, 1.0, 0.9)
