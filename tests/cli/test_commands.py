@@ -29,6 +29,7 @@ COMMANDS = [
     ["verify"],
     ["report"],
     ["check"],
+    ["ca"],
     ["keys"],
     ["keys", "new"],
     ["keys", "show"],
@@ -243,13 +244,15 @@ def test_the_outbox_shows_what_waits(command: Command, replays: Replays) -> None
     out = replays.of(FIRST)
     [event] = events(out)
     document = command("outbox", "list", out / "outbox.sqlite", "--json").json()
-    assert (document["pending"], document["refused"], document["delivered"]) == (1, 0, 0)
-    [message] = document["messages"]
+    assert (document["refused"], document["delivered"]) == (0, 0)
+    message, *evidence = document["messages"]
+    assert document["pending"] == 1 + len(evidence)
+    assert {one["kind"] for one in evidence} == {"evidence"}
     assert message["id"] == event["id"]
     assert message["topic"] == "stopline/v1/plain-red-runner/replay/event/violation"
     assert message["bytes"] == len((out / "events.jsonl").read_bytes()) - 1
     told = command("outbox", "list", out / "outbox.sqlite")
-    assert "1 wait, 0 were refused, 0 have been delivered." in told.out
+    assert f"{document['pending']} wait, 0 were refused, 0 have been delivered." in told.out
 
 
 def test_refused_messages_are_shown_with_their_reason_and_wait_again(command: Command, tmp_path: Path) -> None:
