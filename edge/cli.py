@@ -14,6 +14,7 @@ from rich.table import Table
 from edge import __version__
 from edge.cli_keys import ca_app, keys_app
 from edge.cli_ledger import ledger_app
+from edge.cli_receive import receive_app
 from edge.errors import StoplineError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ model_app = typer.Typer(help="Look at, try out and fetch detectors.", no_args_is
 app.add_typer(keys_app, name="keys")
 app.add_typer(ca_app, name="ca")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(receive_app, name="receive")
 app.add_typer(model_app, name="model")
 app.add_typer(outbox_app, name="outbox")
 
@@ -84,11 +86,9 @@ def replay(
     via_gpio: Annotated[bool, typer.Option("--via-gpio", help="Play the lamps through mock GPIO pins.")] = False,
     threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of the detector.")] = 1,
     keep_tracks: Annotated[
-        bool, typer.Option("--keep-tracks", help="Also keep what every passage was judged by, for verify --tracks.")
+        bool, typer.Option("--keep-tracks", help="Also keep what every passage was judged by, to judge it again.")
     ] = False,
-    evidence: Annotated[
-        bool, typer.Option("--evidence/--no-evidence", help="Make the evidence bundle of each violation.")
-    ] = True,
+    no_evidence: Annotated[bool, typer.Option("--no-evidence", help="Make no evidence bundles.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Judge a recorded junction: decode, detect, track, judge, sign, deliver."""
@@ -96,7 +96,7 @@ def replay(
     from edge.commands.replay import replay as run_replay
 
     request = ReplayRequest(
-        video, site, signal, out, model, node, broker, start, via_gpio, threads, keep_tracks, evidence
+        video, site, signal, out, model, node, broker, start, via_gpio, threads, keep_tracks, not no_evidence
     )
     report = run_replay(request, Console(stderr=True))
     verdicts = {verdict.value: number for verdict, number in sorted(report.verdicts.items())}
@@ -122,7 +122,8 @@ def replay(
         console.print(f"The recording had {note}.")
     console.print(f"Results in {out}/passages.csv and {out}/events.jsonl.", soft_wrap=True)
     if report.waiting:
-        console.print(f"{report.waiting} events wait in {out}/outbox.sqlite: {report.problem}.", soft_wrap=True)
+        what = f"{report.waiting} messages, events and evidence, wait"
+        console.print(f"{what} in {out}/outbox.sqlite: {report.problem}.", soft_wrap=True)
 
 
 @app.command()

@@ -39,3 +39,7 @@ class EvidenceError(StoplineError):
 
 class LedgerError(StoplineError):
     """A checkpoint, proof or list of leaf hashes that cannot be used, or one that contradicts what is known."""
+
+
+class StoreError(StoplineError):
+    """A receiver's store that cannot be opened, written or read."""

@@ -89,6 +89,10 @@ class Topics:
         """An event's evidence bundle or the list of its parts; with ``part``, counted from 1, that part."""
         return self._of(f"evidence/{event_id}/{part}" if part else f"evidence/{event_id}")
 
+    def receipt(self, event_id: str) -> str:
+        """What a receiver says of an event that it has stored."""
+        return self._of(f"receipt/{event_id}")
+
     def _of(self, name: str) -> str:
         return f"{self.prefix}/v1/{self.site}/{self.node}/{name}"
 
@@ -106,6 +110,11 @@ def all_checkpoints(prefix: str) -> str:
 def all_evidence(prefix: str) -> str:
     """The filter that matches the evidence of every site and node, in parts or whole."""
     return f"{prefix}/v1/+/+/evidence/#"
+
+
+def shared(group: str, topic_filter: str) -> str:
+    """The filter by which several subscribers of one group share what comes."""
+    return f"$share/{group}/{topic_filter}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +141,7 @@ class Ack:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message from the broker."""
+    """A message from the broker; ``mid`` is what to acknowledge it by, 0 where there is nothing to acknowledge."""
 
     topic: str
     payload: bytes = field(repr=False)
@@ -141,6 +150,7 @@ class Received:
     expiry_s: int | None
     user_properties: tuple[tuple[str, str], ...]
     correlation: bytes | None = None
+    mid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +166,24 @@ class _Endpoint:
 class Connection:
     """One connection to a broker. Only one thread may use it; every method raises BrokerError in one clear sentence."""
 
-    def __init__(self, broker: Broker, client_id: str, *, will: Publication | None = None, session_s: int = 0) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        *,
+        will: Publication | None = None,
+        session_s: int = 0,
+        unacknowledged: int | None = None,
+    ) -> None:
         """Check the address, files and password, not the network yet.
 
         ``session_s`` is how long the broker keeps this client's subscriptions and messages after it has gone; 0 starts
-        afresh each time.
+        afresh each time. With ``unacknowledged`` the broker is told of what came by ``acknowledge`` alone, and sends at
+        most so many messages before it.
         """
         self._endpoint = _endpoint(broker)
         self._session_s = session_s
+        self._unacknowledged = unacknowledged
         self._acks: deque[Ack] = deque()
         self._received: deque[Received] = deque()
         self._connack: tuple[ReasonCode, Properties] | None = None
@@ -184,7 +204,7 @@ class Connection:
         """Connect and wait until the broker has accepted this client."""
         properties = _no_properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = self._session_s
-        properties.ReceiveMaximum = MAX_IN_FLIGHT
+        properties.ReceiveMaximum = self._unacknowledged or MAX_IN_FLIGHT
         where = self._endpoint
         try:
             self._client.connect(
@@ -258,6 +278,11 @@ class Connection:
         """The messages received since the last call."""
         return _drained(self._received)
 
+    def acknowledge(self, received: Received) -> None:
+        """Tell the broker that a message is safe here, where the connection was made with ``unacknowledged``."""
+        if received.mid and self._client.ack(received.mid, 1) != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise BrokerError(self._why("the broker connection was lost"))
+
     def close(self, *, with_will: bool = False) -> None:
         """Say goodbye and close the socket; the broker sends the last will only ``with_will``."""
         reason = ReasonCode(PacketTypes.DISCONNECT, "Disconnect with will message" if with_will else "Success")
@@ -271,6 +296,7 @@ class Connection:
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id, protocol=paho.MQTTv5, reconnect_on_failure=False)
         client.connect_timeout = _CONNECT_TIMEOUT_S
         client.max_inflight_messages = MAX_IN_FLIGHT
+        client.manual_ack_set(self._unacknowledged is not None)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -348,6 +374,7 @@ class Connection:
                 expiry_s=getattr(properties, "MessageExpiryInterval", None),
                 user_properties=tuple(getattr(properties, "UserProperty", ())),
                 correlation=getattr(properties, "CorrelationData", None),
+                mid=message.mid if message.qos else 0,
             )
         )
 

@@ -1,0 +1,67 @@
+"""Bundles as files of a folder: each whole or not there."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from edge.errors import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUFFIXES: Final = {"age": ".tar.age", "none": ".tar"}
+
+
+class BundleFolder:
+    """``<event id>.tar.age`` (or ``.tar``) for every bundle. Raises StoreError where the folder cannot be written.
+
+    Whoever writes holds the database's write lock, so one bundle is written at a time and its draft needs no own name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def file_of(self, event_id: str, seal: str) -> Path:
+        """Where a bundle is, or would be."""
+        return self._folder / f"{event_id}{SUFFIXES[seal]}"
+
+    def write(self, event_id: str, seal: str, content: bytes) -> None:
+        """Write a bundle; durable on return. The same one may be written again."""
+        path = self.file_of(event_id, seal)
+        draft = path.with_name(f".{path.name}.part")
+        try:
+            with draft.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(path)
+            self._sync()
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise self._unwritable(error) from None
+
+    def remove(self, event_id: str) -> None:
+        """Take a bundle away, whichever seal it has."""
+        try:
+            for suffix in SUFFIXES.values():
+                (self._folder / f"{event_id}{suffix}").unlink(missing_ok=True)
+            self._sync()
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _sync(self) -> None:
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _unwritable(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"{self._folder} cannot be written ({error.strerror}): give a folder this user may write, with room"
+        )
