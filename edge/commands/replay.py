@@ -79,7 +79,7 @@ class ReplayRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReplayReport:
-    """What came of a replay; ``waiting`` events are still in the outbox, for the reason in ``problem``."""
+    """What came of a replay; ``waiting`` messages are still in the outbox, for the reason in ``problem``."""
 
     frames: int
     verdicts: Counter[Verdict]

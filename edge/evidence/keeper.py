@@ -184,8 +184,10 @@ class CaseKeeper:
         """
         try:
             finished = self._queue(case, media)
-        except (OutboxError, EvidenceError):
-            media = Media.without_pictures(NO_ROOM)
+        except (OutboxError, EvidenceError) as error:
+            media = Media.without_pictures(
+                NO_ROOM if isinstance(error, OutboxError) else f"There are no pictures: {error}."
+            )
             try:
                 finished = self._queue(case, media)
             except OutboxError as error:

@@ -9,6 +9,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
+import pyrage
 import pytest
 
 from edge.outbox import Outbox
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 TOPIC = "stopline/v1/plain-red-runner/replay/event/violation"
+EVENTS, BIRTHS, STATES = (f"stopline/v1/+/+/{what}" for what in ("event/#", "birth", "status"))
 ALWAYS_RED = "t_s,group,red,amber,green\n-60,{0},0,0,1\n-20,{0},0,1,0\n-17,{0},1,0,0\n"
 
 
@@ -43,9 +45,11 @@ def test_a_broker_out_of_reach_leaves_events_in_the_outbox_and_says_so(
     inputs = with_waiting_event
     outcome = command(*inputs.words("--broker", f"mqtt://127.0.0.1:{free_port()}"))
     assert outcome.code == 0
-    assert "1 events wait in" in outcome.out
+    assert "messages, events and evidence, wait in" in outcome.out
     assert "is not there: nothing listens on that port" in outcome.out
-    assert command("outbox", "list", inputs.out / "outbox.sqlite", "--json").json()["pending"] == 1
+    left = command("outbox", "list", inputs.out / "outbox.sqlite", "--json").json()
+    assert f"{left['pending']} messages" in outcome.out
+    assert [message["kind"] for message in left["messages"][:2]] == ["event", "evidence"]
 
 
 def test_an_event_that_waited_goes_with_the_next_replay(
@@ -57,14 +61,32 @@ def test_an_event_that_waited_goes_with_the_next_replay(
         [heard] = listener.on(TOPIC)
     assert heard.payload + b"\n" == (replays.of(FIRST) / "events.jsonl").read_bytes()
     left = command("outbox", "list", with_waiting_event.out / "outbox.sqlite", "--json").json()
-    assert (left["pending"], left["delivered"]) == (0, 1)
+    assert (left["pending"], left["refused"]) == (0, 0)
+    assert left["delivered"] >= 2  # the event and its evidence
 
 
 def test_an_ordinary_client_shows_events_a_person_can_read(with_waiting_event: Inputs, broker: Mosquitto) -> None:
     client = shutil.which("mosquitto_sub")
     if client is None:
         pytest.skip("mosquitto_sub is not installed")
-    words = [client, "-p", str(broker.port), "-V", "5", "-v", "-t", "stopline/#", "-W", "60", "-F", "%t %p"]
+    words = [
+        client,
+        "-p",
+        str(broker.port),
+        "-V",
+        "5",
+        "-v",
+        "-t",
+        EVENTS,
+        "-t",
+        BIRTHS,
+        "-t",
+        STATES,
+        "-W",
+        "60",
+        "-F",
+        "%t %p",
+    ]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as watching:
         wait_until(lambda: "New client connected" in broker.log(), what="mosquitto_sub to connect")
         time.sleep(0.5)  # to subscribe
@@ -165,7 +187,10 @@ def _pending(out: Path) -> int:
 def test_a_node_runs_live_until_it_is_told_to_stop(tmp_path: Path, broker: Mosquitto) -> None:
     recording = Recording(FIRST)
     assert stopline("keys", "new", tmp_path / "node.key").code == 0
-    node = f'schema = 1\n[node]\nid = "edge-1"\n[broker]\nurl = "{broker.url}"\n'
+    authority = pyrage.x25519.Identity.generate().to_public()
+    node = (
+        f'schema = 1\n[node]\nid = "edge-1"\n[broker]\nurl = "{broker.url}"\n[evidence]\nrecipients = ["{authority}"]\n'
+    )
     (tmp_path / "node.toml").write_text(node, encoding="utf-8")
     port = free_udp_port()
     words = ["--site", recording.folder / "site.toml", "--signal", recording.folder / "lamps.csv"]
