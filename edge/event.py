@@ -8,6 +8,7 @@ canonical bytes of the event without its ``signature`` attribute. No clock and n
 from __future__ import annotations
 
 import json
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,13 +23,15 @@ from joserfc.errors import JoseError
 from jsonschema import Draft202012Validator
 
 from edge.errors import EventError
-from edge.keys.jws import sign_detached
+from edge.form import compiled
+from edge.keys.jws import holds, sign_detached
 from edge.records import Judgement, LampEdge, Passage, TrackPoint, VehicleClass, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from edge.config import Calibration, Lane, Site
+    from edge.form import Check
     from edge.keys import PublicKey, SigningKey
 
 EVENT_TYPE: Final = "org.stopline.violation.v1"
@@ -193,13 +196,17 @@ def sign(event: Mapping[str, Any], key: SigningKey) -> bytes:
 def read(raw: bytes) -> SignedEvent:
     """Check the form of an event's bytes and find the key it names. Raises EventError in a reader's words."""
     document = _parse(raw)
-    if canonical(document) != raw:
+    plain = _is_plainly_canonical(document, raw)
+    if not plain and canonical(document) != raw:
         raise EventError(
             "The event was changed or written anew: its bytes are not in the canonical form it is signed in"
         )
-    kid = _kid(document.get("signature"))
-    unsigned = {name: value for name, value in document.items() if name != "signature"}
-    return SignedEvent(document, kid, canonical(unsigned))
+    signature = document.get("signature")
+    kid = _kid(signature)
+    payload = _cut_out(raw, signature) if plain else None
+    if payload is None:
+        payload = canonical({name: value for name, value in document.items() if name != "signature"})
+    return SignedEvent(document, kid, payload)
 
 
 def verify(raw: bytes, keys: Mapping[str, PublicKey]) -> VerifiedEvent:
@@ -367,6 +374,30 @@ def _parse(raw: bytes) -> dict[str, Any]:
     return document
 
 
+# Numbers that Python and RFC 8785 spell differently, or that RFC 8785 refuses; anything that may look like one.
+_UNLIKE = re.compile(rb"[:,\[]-?[0-9]+(?:\.0[,\]}]|(?:\.[0-9]+)?e|[0-9]{15})")
+_COMPACT = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"), sort_keys=True)
+
+
+def _is_plainly_canonical(document: Mapping[str, Any], raw: bytes) -> bool:
+    """Whether these bytes of ``document`` are in the form of RFC 8785, as far as that can be told quickly.
+
+    Python's own encoder, ten times as fast, gives that form for everything but some numbers and for names beyond ASCII.
+    A yes is certain; a no says that the slow way must tell.
+    """
+    if not raw.isascii() or _UNLIKE.search(raw):
+        return False
+    return _COMPACT.encode(document).encode() == raw
+
+
+def _cut_out(raw: bytes, signature: object) -> bytes | None:
+    """Canonical bytes without their signature attribute; None where that cannot be done by cutting."""
+    attribute = f',"signature":"{signature}"'.encode()
+    before, found, after = raw.partition(attribute)
+    is_one = bool(found) and attribute not in after and not raw.startswith(b'{"signature"')
+    return before + after if is_one else None
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document = dict(pairs)
     if len(document) != len(pairs):
@@ -409,6 +440,8 @@ def _decode(segment: str) -> bytes:
 
 
 def _check_signature(signed: SignedEvent, key: PublicKey) -> None:
+    if holds(signed.document["signature"], signed.payload, key):
+        return  # as this program spells it; a header in another order is left to the library
     try:
         jws.deserialize_compact(signed.document["signature"], key.jwk, registry=_JWS, payload=signed.payload)
     except (JoseError, ValueError):
@@ -422,7 +455,14 @@ def _validator() -> Draft202012Validator:
     return Draft202012Validator(schema())
 
 
+@cache
+def _follows_form() -> Check:
+    return compiled(schema())
+
+
 def _check_schema(document: Mapping[str, Any]) -> None:
+    if _follows_form()(document):
+        return
     error = next(_validator().iter_errors(document), None)
     if error is not None:
         raise EventError(
