@@ -522,7 +522,7 @@ def _doubtful(boxes: Sequence[Box], near: Sequence[Box], t: float) -> bool:
     """Whether the boxes near a crossing may not be one vehicle's own: hidden, jump, seen late, shape."""
     for box, then in pairwise(near):
         apart_s, grown = (then.t - box.t) / 1e6, max(abs(log(then.w / box.w)), abs(log(then.h / box.h)))
-        if apart_s > 0.6 or grown > 0.4 + apart_s:
+        if apart_s > 0.6 or grown > 0.5 + apart_s:
             return True
     last = [box for box in boxes if box.t >= max(t, boxes[-1].t - _LAST)]
     spans = [box for box in near if box.t < t], [box for box in near if box.t >= t], last

@@ -142,7 +142,7 @@ def test_seen_too_late(since_s: float, late: bool) -> None:
 
 @pytest.mark.parametrize("side", [0, 1])
 @pytest.mark.parametrize(
-    ("factor", "jumps"), [(exp(0.43), False), (exp(-0.43), False), (exp(0.45), True), (exp(-0.45), True)]
+    ("factor", "jumps"), [(exp(0.53), False), (exp(-0.53), False), (exp(0.55), True), (exp(-0.55), True)]
 )
 def test_a_box_that_jumps_in_size(side: int, factor: float, jumps: bool) -> None:
     def one(_: float) -> float:
