@@ -387,7 +387,10 @@ def _is_plainly_canonical(document: Mapping[str, Any], raw: bytes) -> bool:
     """
     if not raw.isascii() or _UNLIKE.search(raw):
         return False
-    return _COMPACT.encode(document).encode() == raw
+    try:
+        return _COMPACT.encode(document).encode(errors="surrogatepass") == raw
+    except RecursionError:
+        return False
 
 
 def _cut_out(raw: bytes, signature: object) -> bytes | None:
