@@ -73,9 +73,10 @@ def detector_of(recording: Recording) -> Detector:
 
 def key_of(recording: Recording, detector: Detector) -> str:
     """Names what the detections depend on: pictures, model and the code that runs it."""
-    model = detector.model
+    model, low = detector.model, detector.model.thresholds.low
+    used = f"{model.head} {model.input} {model.classes} {low} {model.thresholds.nms_iou}"
     laid = f"{detector.grid_px} {detector.region_px}"
-    return digest_of(recording.folder / "video.mp4", model.sha256, model.description_sha256, laid, _CODE)
+    return digest_of(recording.folder / "video.mp4", model.sha256, used, laid, _CODE)
 
 
 def detections(recording: Recording, detector: Detector) -> Seen:

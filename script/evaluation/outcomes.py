@@ -59,7 +59,8 @@ def outcome_of(recording: Recording) -> Outcome:
 
 def _key(recording: Recording, detector: Detector) -> str:
     parts = detections.key_of(recording, detector), true_boxes.key_of(recording), _CODE, _OWN
-    return digest_of(*parts, recording.folder / "site.toml", recording.folder / "lamps.csv")
+    scores = str(detector.model.thresholds)
+    return digest_of(*parts, scores, recording.folder / "site.toml", recording.folder / "lamps.csv")
 
 
 def _from_json(kept: dict[str, Any]) -> Outcome:
