@@ -108,6 +108,9 @@ class Store:
             found.refused += _not_held(connection, refused)
             _keep_refusals(connection, found.refused, now_ms)
             receipts = _stored(connection, found.receipts)
+            erased = found.receipts.keys() - {one.event_id for one in receipts}
+            if erased:  # it came again: its parts are not wanted any more either
+                connection.execute(delete(tables.part).where(tables.part.c.event_id.in_(erased)))
         return Taken(receipts, found.events, found.bundles, found.repeated, tuple(found.refused))
 
     def erase(self, event_ids: Iterable[str], now_ms: int) -> int:
