@@ -175,6 +175,11 @@ class Store:
             yield from rows
             after = ids[-1]
 
+    def count(self) -> int:
+        """How many events are kept."""
+        with translated(), self._engine.begin() as connection:
+            return connection.scalar(select(func.count()).select_from(tables.event)) or 0
+
     def bundle(self, event_id: str) -> bytes | None:
         """A bundle as it was sent."""
         joined = tables.bundle.join(tables.event, tables.event.c.id == tables.bundle.c.event_id)
