@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection as Pipe
 
 NODES_A_PROCESS = 250
+KEYS_A_FILE = 200
 SITE = "load"
 TICKS = os.sysconf("SC_CLK_TCK")
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
@@ -197,7 +198,8 @@ def start_broker(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
 
 def start_receiver(url: str, store: str, folder: Path, number: int) -> subprocess.Popen[bytes]:
     command = [str(Path(sys.executable).with_name("stopline")), "receive", "--store", store, "--broker", url]
-    command += ["--key", str(folder / "nodes.pem"), "--sign-with", str(folder / "receiver.key"), "--name", f"r{number}"]
+    command += ["--sign-with", str(folder / "receiver.key"), "--name", f"r{number}"]
+    command += [word for file in sorted(folder.glob("nodes-*.pem")) for word in ("--key", str(file))]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
@@ -215,7 +217,9 @@ def measure(args: argparse.Namespace, folder: Path) -> Figures:
     template = json.loads(Path("docs/example-event.jsonl").read_text())
     rate = verified_per_core_s(template)
     keys = [node_key(number) for number in range(args.nodes)]
-    (folder / "nodes.pem").write_bytes(b"".join(key.public.pem for key in keys))
+    for start in range(0, args.nodes, KEYS_A_FILE):
+        pem = b"".join(key.public.pem for key in keys[start : start + KEYS_A_FILE])
+        (folder / f"nodes-{start}.pem").write_bytes(pem)
     subprocess.run([Path(sys.executable).with_name("stopline"), "keys", "new", folder / "receiver.key"], check=True,
                    stdout=subprocess.DEVNULL)  # fmt: skip
     store_at = args.store or str(folder / "store")
@@ -245,6 +249,8 @@ def measure(args: argparse.Namespace, folder: Path) -> Figures:
         tell(pipes)
         wanted = args.nodes * args.events
         stored = wait_for(store, before, wanted, args.patience)
+        if any(one.poll() is not None for one in receivers):
+            raise SystemExit("a receiver has ended: see what it said above")
         took_s = time.monotonic() - begun_s
         nodes_cpu = sum(said(pipes))
         after_cpu = [cpu_s(one.pid) for one in (broker, *receivers)]

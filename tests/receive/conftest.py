@@ -20,8 +20,8 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with Postgres(tmp_path_factory.mktemp("postgres") / "server") as running:
+def server() -> Iterator[Postgres]:
+    with Postgres() as running:
         yield running
 
 

@@ -7,6 +7,7 @@ import pwd
 import secrets
 import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -40,18 +41,18 @@ needs_postgres = pytest.mark.skipif(missing() is not None, reason=missing() or "
 
 @dataclass
 class Postgres:
-    """A server in a folder. As root it runs as the user postgres, since it refuses to run as root."""
+    """A server in a folder of its own, since pytest's let nobody else through.
 
-    folder: Path
+    As root it runs as the user postgres: it refuses to run as root.
+    """
+
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="stopline-postgres-")))
     port: int = field(default_factory=free_port)
 
     def start(self) -> Self:
         data = self.folder / "data"
         if not data.exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o777)
-            for parent in self.folder.parents[:3]:
-                parent.chmod(parent.stat().st_mode | 0o011)  # pytest's folders let nobody else through
             self._run("initdb", "-D", str(data), "-U", "stopline", "--auth=trust", "--no-sync", "--no-instructions")
         self._control("start", "-w")
         return self
@@ -92,3 +93,4 @@ class Postgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop("immediate")
+        shutil.rmtree(self.folder)
