@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from edge.commands.ledger import CHECKPOINTS, EVENTS, LEAVES
 from edge.errors import ConfigError, StoreError
-from edge.keys import create_key, load_signing_key
+from edge.keys import load_signing_key
+from edge.keys.enrolment import new_key
 from edge.ledger.proof import encode_leaves
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def receive(request: ReceiveRequest, tell: Callable[[str], None]) -> Counts:
         key = _signing_key(request)
         trust = TrustFiles(request.trust, request.key_files, store)
         receiver = Receiver(request.broker, settings, store, trust, key, tell)
-        tell(f"receiving {request.broker.prefix}/# at {request.broker.url} as {settings.name}; receipts by {key.kid}")
+        tell(f"receipts are signed by {key.kid}")
         with _until_asked_to_end(receiver, request.seconds):
             receiver.run()
     return receiver.counts
@@ -127,7 +128,7 @@ def _signing_key(request: ReceiveRequest) -> SigningKey:
     if is_server(request.store):
         raise ConfigError("Say what to sign receipts with: --sign-with KEY, made with 'stopline keys new KEY'")
     path = Path(request.store) / KEY_FILE
-    return load_signing_key(path) if path.exists() else create_key(path)
+    return load_signing_key(path) if path.exists() else new_key(path, in_tpm=False, force=False)
 
 
 def _check_name(name: str, option: str) -> str:

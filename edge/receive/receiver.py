@@ -130,6 +130,7 @@ class Receiver:
             connection.close()
             raise
         self.listening.set()
+        self._tell(f"listening as {self._settings.name} to {prefix}/# at {self._broker.url}")
         return connection
 
     def _connected_again(self, pause_s: float) -> Connection:

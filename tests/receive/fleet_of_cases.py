@@ -47,7 +47,7 @@ def made(
     bundle_bytes: int = 0,
     key: FileKey = KEY,
     sequence: int | None = None,
-    prefix: str = "stopline",
+    time: str | None = None,
 ) -> Made:
     """The event with this number of a node, the same every time but for its signature."""
     dice = random.Random(f"{node}/{number}")  # noqa: S311 - the same every time
@@ -55,7 +55,9 @@ def made(
     one = case(3)
     document = event.build(one, event_id=id_, nonce=dice.randbytes(16), sequence=sequence or number)
     document["source"] = f"stopline://{SITE.site.id}/{node}"
-    topics = Topics(prefix, SITE.site.id, node)
+    if time is not None:
+        document["time"] = time
+    topics = Topics("stopline", SITE.site.id, node)
     content = dice.randbytes(bundle_bytes) if bundle_bytes else None
     parcels: tuple[Parcel, ...] = ()
     if content is not None:

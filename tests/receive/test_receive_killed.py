@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge.config import Broker
 from edge.keys import trust
 from edge.receipt import Receipt, read_receipt
+from edge.receive.receiver import Receiver, Settings
 from edge.receive.store import open_store
+from edge.receive.trust import TrustFiles
 from tests.broker import Listener, wait_until
 from tests.cases import signing_key
 from tests.receive.fleet_of_cases import KEY, made, send
@@ -39,7 +42,9 @@ import os, random, signal, sys, time
 from pathlib import Path
 from edge.config import Broker
 from edge.receive.receiver import Receiver, Settings
+from edge.receive.receiver import Receiver, Settings
 from edge.receive.store import open_store
+from edge.receive.trust import TrustFiles
 from edge.receive.trust import TrustFiles
 from tests.cases import signing_key
 
@@ -80,14 +85,13 @@ def test_killed_200_times_two_receivers_store_everything_once(
     public.write_bytes(KEY.public.pem)
     some = [made(number, node, 20_000 * (number % 3)) for node in ("edge-1", "edge-2") for number in range(1, 121)]
     assert len(some) == EVENTS
-    open_store(where).close()
+    _subscribe(where, broker, public)
     lanes: list[subprocess.Popen[bytes]] = []
     with Listener(broker.port, "stopline/v1/+/+/receipt/+", "listener") as listener:
         try:
             for number in range(RECEIVERS):
                 words = [where, broker.url, f"r{number}", str(KILLS // RECEIVERS), str(public), str(0x4EC)]
                 lanes.append(subprocess.Popen([sys.executable, "-c", KILLER, *words]))
-            wait_until(lambda: _sessions(broker) >= RECEIVERS, 60, "both receivers to subscribe")
             sender = threading.Thread(target=_trickle, args=(broker.url, [m for one in some for m in one.messages]))
             sender.start()
             if where.startswith("postgresql"):
@@ -113,9 +117,18 @@ def test_killed_200_times_two_receivers_store_everything_once(
             assert [place for place, _, _ in store.copy_of(f"main-and-3rd/{node}").leaves] == list(range(120))
 
 
-def _sessions(broker: Mosquitto) -> int:
-    """How many receivers have begun a session; the broker keeps it for them from then on."""
-    return sum(f"as stopline-receive-group-r{number} " in broker.log() for number in range(RECEIVERS))
+def _subscribe(where: str, broker: Mosquitto, public: Path) -> None:
+    """Let each receiver begin its session; the broker keeps it for them from then on."""
+    with open_store(where) as store:
+        for number in range(RECEIVERS):
+            settings = Settings("group", f"r{number}")
+            trust_files = TrustFiles(None, [public], store)
+            receiver = Receiver(Broker(url=broker.url), settings, store, trust_files, RECEIPT_KEY)
+            thread = threading.Thread(target=receiver.run)
+            thread.start()
+            assert receiver.listening.wait(30)
+            receiver.stop()
+            thread.join()
 
 
 def _trickle(url: str, messages: list[object]) -> None:
