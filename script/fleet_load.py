@@ -249,6 +249,8 @@ def measure(args: argparse.Namespace, folder: Path) -> Figures:
         tell(pipes)
         wanted = args.nodes * args.events
         stored = wait_for(store, before, wanted, args.patience)
+        if stored < wanted:
+            print((folder / "mosquitto.log").read_text()[-2000:], file=sys.stderr)
         if any(one.poll() is not None for one in receivers):
             raise SystemExit("a receiver has ended: see what it said above")
         took_s = time.monotonic() - begun_s
