@@ -257,11 +257,10 @@ def measure(args: argparse.Namespace, folder: Path) -> Figures:
         nodes_cpu = sum(said(pipes))
         after_cpu = [cpu_s(one.pid) for one in (broker, *receivers)]
         used = [after - earlier for after, earlier in zip(after_cpu, before_cpu, strict=True)]
-        sizes = [len(one.payload) for one in signed(0, keys[0], 1, template)]
         return Figures(
             nodes=args.nodes,
             events=wanted,
-            event_bytes=sizes[0],
+            event_bytes=len(signed(0, keys[0], 1, template)[0].payload),
             cores=len(os.sched_getaffinity(0)),
             load_average=round(load_average, 1),
             verified_per_core_s=round(rate),
