@@ -28,6 +28,8 @@ _FEWEST = 5
 _FARTHEST_S = 0.4
 _HIDDEN_NS = 600_000_000
 _SEEN_NS = 500_000_000
+_BACK_NS = 2_500_000_000
+_BACK_HEIGHTS = 0.3
 _SIZE_STEP = 0.5
 _SIZE_STEP_PER_S = 1.0
 _SHAPE = 0.3
@@ -104,8 +106,10 @@ def _rising_root(a: float, b: float, c: float) -> float | None:
     return -2 * a / (b + sqrt(under))
 
 
-def doubts(points: Sequence[TrackPoint], near: Sequence[TrackPoint], drive: Drive, t_ns: int) -> tuple[Doubt, ...]:
-    """Why a track's boxes may not be one vehicle's own where it crosses at ``t_ns``; nothing where they surely are.
+def doubts(
+    points: Sequence[TrackPoint], near: Sequence[TrackPoint], drive: Drive, line: DirectedLine, t_ns: int
+) -> tuple[Doubt, ...]:
+    """Why a track's boxes may not be one vehicle's own where it crosses ``line`` at ``t_ns``; nothing if they are.
 
     ``points`` are the whole track, ``near`` those of it around the crossing, both in order of time.
     """
@@ -115,6 +119,7 @@ def doubts(points: Sequence[TrackPoint], near: Sequence[TrackPoint], drive: Driv
     found = {
         Doubt.HIDDEN: any(after.t_ns - before.t_ns > _HIDDEN_NS for before, after in steps),
         Doubt.SEEN_LATE: t_ns - points[0].t_ns < _SEEN_NS,
+        Doubt.RETURNED: any(to_line(p, line) > _BACK_HEIGHTS for p in points if 0 < t_ns - p.t_ns < _BACK_NS),
         Doubt.JUMP: any(_jumps(before, after) for before, after in steps),
         Doubt.SHAPE: _differ(before, after) or _differ(before, _shape([p for p in points if p.t_ns >= last_ns])),
         Doubt.UNEVEN: drive.root_ns is None or drive.unevenness > _UNEVEN_HEIGHTS,

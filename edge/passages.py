@@ -283,7 +283,7 @@ def _passage(track: int, path: _Path, lane: LaneGeometry, crossing: _Crossing) -
         points=tuple(path.points),
         to_line_m=_to_line_m(path.points, lane.ground, where, before.t_ns),
         whole_before_ns=crossing.whole_before_ns,
-        doubts=doubts(path.points, crossing.near, drive, t_ns),
+        doubts=doubts(path.points, crossing.near, drive, lane.stop, t_ns),
     )
 
 

@@ -88,6 +88,7 @@ class Doubt(StrEnum):
 
     HIDDEN = "hidden"
     SEEN_LATE = "seen_late"
+    RETURNED = "returned"
     JUMP = "jump"
     SHAPE = "shape"
     UNEVEN = "uneven"

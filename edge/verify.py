@@ -519,15 +519,14 @@ def _drive(points: Sequence[tuple[float, float]]) -> tuple[float | None, float]:
 
 
 def _doubtful(boxes: Sequence[Box], near: Sequence[Box], t: float) -> bool:
-    """Whether the boxes near a crossing may not be one vehicle's own: hidden, jump, seen late, shape."""
-    for box, then in pairwise(near):
-        apart_s, grown = (then.t - box.t) / 1e6, max(abs(log(then.w / box.w)), abs(log(then.h / box.h)))
-        if apart_s > 0.6 or grown > 0.5 + apart_s:
-            return True
-    last = [box for box in boxes if box.t >= max(t, boxes[-1].t - _LAST)]
-    spans = [box for box in near if box.t < t], [box for box in near if box.t >= t], last
+    """Whether the boxes near a crossing may not be one vehicle's own: hidden, jump, seen late, returned, shape."""
+    steps = [((then.t - box.t) / 1e6, log(then.w / box.w), log(then.h / box.h)) for box, then in pairwise(near)]
+    jumps = any(apart_s > 0.6 or max(abs(wider), abs(taller)) > 0.5 + apart_s for apart_s, wider, taller in steps)
+    back = any(box.u > 0.3 for box in boxes if 0 < t - box.t < 2_500_000)
+    late = [box for box in boxes if box.t >= max(t, boxes[-1].t - _LAST)]
+    spans = [box for box in near if box.t < t], [box for box in near if box.t >= t], late
     before, *after = (median(log(box.h / box.w) for box in span) if span else inf for span in spans)
-    return t - boxes[0].t < 500_000 or not all(abs(shape - before) <= 0.3 for shape in after)
+    return jumps or back or t - boxes[0].t < 500_000 or not all(abs(shape - before) <= 0.3 for shape in after)
 
 
 _Triple = tuple[float, ...]

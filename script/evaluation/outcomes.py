@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _CODE = code_of(
     ROOT / "edge",
     "approach.py",
+    "crossing.py",
     "commands/chain.py",
     "config.py",
     "geometry.py",

@@ -36,7 +36,7 @@ def seen(
 
 
 def doubted(points: Sequence[TrackPoint]) -> tuple[Doubt, ...]:
-    return doubts(points, points, Drive(points, LINE, CROSSED_NS), CROSSED_NS)
+    return doubts(points, points, Drive(points, LINE, CROSSED_NS), LINE, CROSSED_NS)
 
 
 @given(st.floats(0.3, 3), st.floats(-0.2, 0.2), st.floats(-0.5, 0.5), st.sampled_from([5, 12.5, 25, 60]))
@@ -134,6 +134,13 @@ def test_hidden_for_long_near_the_line(gap_s: float, hidden: bool) -> None:
     assert (Doubt.HIDDEN in doubted(points)) is hidden
 
 
+@pytest.mark.parametrize(("ago_s", "past", "back"), [(2.4, 0.35, True), (2.4, 0.25, False), (2.6, 0.35, False)])
+def test_one_that_was_past_the_line_a_moment_ago(ago_s: float, past: float, back: bool) -> None:
+    first = seen(lambda t_s: t_s + ago_s + past, within_s=ago_s)[0]
+    points = [first, *(point for point in EVEN if point.t_ns > first.t_ns)]
+    assert (Doubt.RETURNED in doubted(points)) is back
+
+
 @pytest.mark.parametrize(("since_s", "late"), [(0.55, False), (0.45, True)])
 def test_seen_too_late(since_s: float, late: bool) -> None:
     points = [point for point in EVEN if (point.t_ns - CROSSED_NS) / S > -since_s]
@@ -166,7 +173,11 @@ def test_a_shape_that_changes_after_the_crossing_counts_to_the_end_of_the_track(
     near = [point for point in longer if abs(point.t_ns - CROSSED_NS) <= 0.8 * S]
     points = resized(longer, lambda t_s: exp(0.2 * max(0.0, t_s)), lambda _: 1.0)
     found = doubts(
-        points, [p for p in points if any(p.t_ns == q.t_ns for q in near)], Drive(near, LINE, CROSSED_NS), CROSSED_NS
+        points,
+        [p for p in points if any(p.t_ns == q.t_ns for q in near)],
+        Drive(near, LINE, CROSSED_NS),
+        LINE,
+        CROSSED_NS,
     )
     assert found == (Doubt.SHAPE,)
 

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.command import ROOT, Outcome, passages, stopline
+from edge.records import NS_PER_S
+from edge.sources.video import open_video
+from tests.command import ROOT, Outcome, events, passages, stopline
+from tests.evidence.bundles import check
 from tests.replay.matching import matched
 
 if TYPE_CHECKING:
@@ -60,17 +63,24 @@ def lamps_file(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Found]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Outcome]]:
     folder = tmp_path_factory.mktemp("real-clips")
     model, lamps = model_file(folder), lamps_file(folder)
 
     def replay(clip: str) -> Outcome:
         video, site = SHARED / "clips" / CLIPS[clip], ROOT / "tests" / "replay" / f"{clip}.toml"
-        return stopline("replay", video, "--site", site, "--signal", lamps, "--model", model, "--out", folder / clip)
+        return stopline(
+            "replay", video, "--site", site, "--signal", lamps, "--model", model, "--out", folder / clip, "--json"
+        )
 
     with ThreadPoolExecutor(2) as pool:
-        outcomes = dict(zip(CLIPS, pool.map(replay, CLIPS), strict=True))
-    return {clip: _compare(clip, folder / clip, outcomes[clip]) for clip in CLIPS}
+        done = dict(zip(CLIPS, pool.map(replay, CLIPS), strict=True))
+    return {clip: (folder / clip, done[clip]) for clip in CLIPS}
+
+
+@pytest.fixture(scope="module")
+def found(outcomes: dict[str, tuple[Path, Outcome]]) -> dict[str, Found]:
+    return {clip: _compare(clip, *outcomes[clip]) for clip in CLIPS}
 
 
 def _compare(clip: str, folder: Path, outcome: Outcome) -> Found:
@@ -98,3 +108,18 @@ def test_the_median_error_in_time_is_at_most_one_frame(found: dict[str, Found]) 
     assert median(frames) <= 1.0, found
     shortest_s = min(clip.interval_s for clip in found.values())
     assert median(error_s for clip in found.values() for error_s in clip.errors_s) <= shortest_s, found
+
+
+@pytest.mark.parametrize("clip", CLIPS)
+def test_every_violation_has_its_bundle(clip: str, outcomes: dict[str, tuple[Path, Outcome]]) -> None:
+    folder, outcome = outcomes[clip]
+    assert outcome.code == 0, outcome.err
+    with open_video(SHARED / "clips" / CLIPS[clip]) as video:
+        times_s = [frame.t_ns / NS_PER_S for frame in video]
+    for event in events(folder):
+        check(event, folder, (times_s[0], times_s[-1]))
+    assert len(events(folder)) == json.loads(outcome.out)["verdicts"].get("violation", 0)
+
+
+def test_the_made_up_red_light_makes_violations(outcomes: dict[str, tuple[Path, Outcome]]) -> None:
+    assert sum(len(events(folder)) for folder, _ in outcomes.values()) >= 5
