@@ -77,7 +77,11 @@ def _migrate(engine: Engine) -> None:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+    except StoreError:
+        engine.dispose()  # no connection is left to be found open
+        raise
     except CommandError:
+        engine.dispose()
         raise StoreError("The store was made by a newer version of this program: use that, or renew this one") from None
 
 

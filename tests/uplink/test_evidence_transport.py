@@ -152,7 +152,7 @@ class Wire:
 def test_a_broker_that_goes_midway_gets_the_rest_and_nothing_again(
     folder: Path, outbox: Outbox, wire: Wire, killed: bool
 ) -> None:
-    contents = {f"e{number}": os.urandom(600_000) for number in range(6)}
+    contents = {f"e{number}": os.urandom(600_000) for number in range(40)}  # more than goes out in one glance
     with Mosquitto(folder / "broker", options=("max_packet_size 20000",)) as broker, Listener(broker.port) as listener:
         rows = [row for name, content in contents.items() for row in record(outbox, name, content, 16_384)]
         uplink = uplink_of(broker, outbox)
