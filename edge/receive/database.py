@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -24,6 +25,7 @@ DATABASE: Final = "events.sqlite"
 
 _BUSY_S = 30
 _MIGRATIONS = Path(__file__).with_name("migrations")
+_IN_TURN = threading.Lock()  # Alembic keeps its context in the module: one thread at a time
 _MIGRATING = 0x53544F50_4D494752  # the advisory lock that lets one receiver at a time change the tables
 
 
@@ -72,7 +74,7 @@ def _migrate(engine: Engine) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     try:
-        with translated(), engine.begin() as connection:
+        with _IN_TURN, translated(), engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATING})
             config.attributes["connection"] = connection

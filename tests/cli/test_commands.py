@@ -41,6 +41,7 @@ COMMANDS = [
     ["ledger", "key"],
     ["ledger", "vkey"],
     ["ledger", "leaves"],
+    ["receive"],
     ["outbox"],
     ["outbox", "list"],
     ["outbox", "retry"],

@@ -48,7 +48,7 @@ def check(event: dict[str, Any], folder: Path, video_s: tuple[float, float]) -> 
     assert all(hashlib.sha256(files[one["name"]]).hexdigest() == one["sha256"] for one in manifest["files"])
     _check_stills(data, manifest["stills"], files)
     _check_clip(data, manifest["clip"], files["clip.mp4"], video_s)
-    assert all("the clip" in sentence for sentence in manifest["missing"]), manifest["missing"]
+    assert all("the clip" in sentence.lower() for sentence in manifest["missing"]), manifest["missing"]
 
 
 def _check_stills(data: dict[str, Any], stills: list[dict[str, Any]], files: dict[str, bytes]) -> None:
