@@ -259,9 +259,9 @@ def _data(case: ViolationCase) -> dict[str, Any]:
         "crossing": _crossing(case.passage),
         "red_time": _red_time(case.judgement),
         "amber": {"measured_s": _seconds(case.judgement.amber_s), "minimum_s": _seconds(group.min_amber_s)},
-        "speed_mps": _rounded(case.passage.speed_mps, 3),
-        "track": [_track_row(point) for point in case.passage.points[-MAX_ROWS:]],
-        "lamps": [[_instant(edge.t_ns), edge.lamp.value, edge.lit] for edge in edges[-MAX_ROWS:]],
+        "speed_mps": rounded(case.passage.speed_mps, 3),
+        "track": [track_row(point) for point in case.passage.points[-MAX_ROWS:]],
+        "lamps": [[instant(edge.t_ns), edge.lamp.value, edge.lit] for edge in edges[-MAX_ROWS:]],
         "omitted": {"track": _beyond(case.passage.points), "lamps": _beyond(edges)},
         "rule": _fields(case.site.rule, "grace_s", "confirm_within_s", "dwell_s", "rear_margin_s", "vehicle_length_m"),
         "signal": _fields(group, "debounce_s", "hold_s", "transition_s", "uncertainty_s", "max_phase_s"),
@@ -279,15 +279,15 @@ def _data(case: ViolationCase) -> dict[str, Any]:
 def _clock(clock: Clock) -> dict[str, Any]:
     if clock.utc_zero_ns is None:
         return {"basis": "recording", "utc_bound_ms": None}
-    return {"basis": "utc", "utc_bound_ms": _rounded(clock.utc_bound_ms, 3)}
+    return {"basis": "utc", "utc_bound_ms": rounded(clock.utc_bound_ms, 3)}
 
 
 def _crossing(passage: Passage) -> dict[str, Any]:
     assert passage.t_confirm_ns is not None
     return {
-        "t_cross_s": _instant(passage.t_cross_ns),
-        "uncertainty_s": _instant(passage.uncertainty_ns),
-        "t_confirm_s": _instant(passage.t_confirm_ns),
+        "t_cross_s": instant(passage.t_cross_ns),
+        "uncertainty_s": instant(passage.uncertainty_ns),
+        "t_confirm_s": instant(passage.t_confirm_ns),
         "point_px": _row(passage.cross_px, 2),
     }
 
@@ -300,8 +300,9 @@ def _red_time(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _track_row(point: TrackPoint) -> list[float]:
-    return [_instant(point.t_ns), *_row(point.box_px, 2), round(point.score, 3)]
+def track_row(point: TrackPoint) -> list[float]:
+    """An observation as events and kept tracks record it: seconds, the box in pixels, the confidence."""
+    return [instant(point.t_ns), *_row(point.box_px, 2), round(point.score, 3)]
 
 
 def _geometry(lane: Lane, size_px: tuple[int, int]) -> dict[str, Any]:
@@ -331,16 +332,17 @@ def _beyond(rows: Sequence[object]) -> int:
     return max(0, len(rows) - MAX_ROWS)
 
 
-def _instant(t_ns: int) -> float:
+def instant(t_ns: int) -> float:
     """Nanoseconds as seconds, rounded half up to whole microseconds in integers, so that no platform differs."""
     return (t_ns + _NS_PER_US // 2) // _NS_PER_US / _US_PER_S
 
 
 def _seconds(value: float | None) -> float | None:
-    return _rounded(value, 6)
+    return rounded(value, 6)
 
 
-def _rounded(value: float | None, digits: int) -> float | None:
+def rounded(value: float | None, digits: int) -> float | None:
+    """A figure as it is recorded; None where it is not known."""
     return None if value is None else round(float(value), digits)
 
 

@@ -13,6 +13,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from edge.errors import SourceError
+from edge.event import instant, rounded, track_row
 from edge.records import NS_PER_S
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from edge.approach import Judged
-    from edge.records import LampEdge, TrackPoint
+    from edge.records import LampEdge
 
 _ENDINGS = {"none": ".tar", "age": ".tar.age"}
 LAMPS_HEADER = ("t_s", "group", "lamp", "lit")
@@ -57,34 +58,21 @@ def track_line(judged: Judged) -> bytes:
         "lane": passage.lane,
         "track": passage.track,
         "class": passage.vehicle_class,
-        "t_cross_s": _instant(passage.t_cross_ns),
-        "uncertainty_s": _instant(passage.uncertainty_ns),
-        "t_confirm_s": None if passage.t_confirm_ns is None else _instant(passage.t_confirm_ns),
+        "t_cross_s": instant(passage.t_cross_ns),
+        "uncertainty_s": instant(passage.uncertainty_ns),
+        "t_confirm_s": None if passage.t_confirm_ns is None else instant(passage.t_confirm_ns),
         "point_px": [round(float(value), 2) for value in passage.cross_px],
-        "speed_mps": _figure(passage.speed_mps, 3),
+        "speed_mps": rounded(passage.speed_mps, 3),
         "phase": judgement.phase,
         "fault": judgement.fault,
-        "red_elapsed_s": _figure(judgement.red_elapsed_s, 6),
-        "red_at_least_s": _figure(judgement.red_at_least_s, 6),
-        "deductions_s": {name: _figure(value, 6) for name, value in judgement.deductions_s.items()},
-        "amber_s": _figure(judgement.amber_s, 6),
+        "red_elapsed_s": rounded(judgement.red_elapsed_s, 6),
+        "red_at_least_s": rounded(judgement.red_at_least_s, 6),
+        "deductions_s": {name: rounded(value, 6) for name, value in judgement.deductions_s.items()},
+        "amber_s": rounded(judgement.amber_s, 6),
         "verdict": judgement.verdict,
-        "points": [_point(point) for point in passage.points],
+        "points": [track_row(point) for point in passage.points],
     }
     return json.dumps(document, separators=(",", ":")).encode() + b"\n"
-
-
-def _point(point: TrackPoint) -> list[float]:
-    return [_instant(point.t_ns), *(round(float(side), 2) for side in point.box_px), round(float(point.score), 3)]
-
-
-def _instant(t_ns: int) -> float:
-    """Seconds to the microsecond, rounded half up in integers as an event's are."""
-    return (t_ns + 500) // 1000 / 1_000_000
-
-
-def _figure(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(float(value), digits)
 
 
 class ResultFolder:
@@ -167,7 +155,7 @@ class _RawData:
         self._tracks.write(track_line(judged))
 
     def lamps(self, edges: Iterable[LampEdge]) -> None:
-        rows = ((f"{_instant(edge.t_ns):.6f}", edge.group, edge.lamp, str(int(edge.lit))) for edge in edges)
+        rows = ((f"{instant(edge.t_ns):.6f}", edge.group, edge.lamp, str(int(edge.lit))) for edge in edges)
         self._lamps.write(_table(LAMPS_HEADER, rows))
         self._site.write(self._site_toml)
 

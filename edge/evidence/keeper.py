@@ -105,7 +105,6 @@ class CaseKeeper:
         self._given_up = False
         self._error: BaseException | None = None
         self._left_open: OutboxError | None = None
-        self.without_pictures = 0
         self._recover()
         self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
         self._thread.start()
@@ -193,7 +192,6 @@ class CaseKeeper:
             except OutboxError as error:
                 self._left_open = error
                 return
-        self.without_pictures += not media.files
         self._done(finished)
 
     def _queue(self, case: Case, media: Media) -> Finished:
