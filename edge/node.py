@@ -138,7 +138,7 @@ def start_uplink(broker: Broker | None, site: Site, identity: Identity, outbox: 
 class CaseTaker(Protocol):
     """Where violations go; ``edge.evidence.keeper.CaseKeeper`` says what the arguments are."""
 
-    def take(self, make: Callable[[int], dict[str, Any]], from_s: float, until_s: float) -> None:
+    def take(self, make: Callable[[int], dict[str, Any]], from_ns: int, until_ns: int) -> None:
         """Take a violation; its event is durable, or its case is, on return."""
         ...
 
@@ -155,7 +155,7 @@ class EventsAlone:
         self._topic = topic
         self._done = done
 
-    def take(self, make: Callable[[int], dict[str, Any]], from_s: float, until_s: float) -> None:  # noqa: ARG002
+    def take(self, make: Callable[[int], dict[str, Any]], from_ns: int, until_ns: int) -> None:  # noqa: ARG002
         """Sign and queue the event."""
         message = self._outbox.append_numbered(lambda sequence: self._message(make(sequence)))
         self._done(message.id, message.payload)
@@ -198,9 +198,7 @@ class Recorder:
             return
         case, passage = self._case(judged), judged.passage
         until_ns = max(passage.t_cross_ns, passage.t_confirm_ns or 0)
-        self._taker.take(
-            lambda sequence: self._document(case, sequence), passage.t_cross_ns / NS_PER_S, until_ns / NS_PER_S
-        )
+        self._taker.take(lambda sequence: self._document(case, sequence), passage.t_cross_ns, until_ns)
 
     def _document(self, case: event.ViolationCase, sequence: int) -> dict[str, Any]:
         number = sequence if self._numbers is None else next(self._numbers)

@@ -21,6 +21,7 @@ from edge.evidence.masking import METHOD
 from edge.evidence.media import Media, make_media
 from edge.evidence.shipment import ship
 from edge.outbox import Case, Message
+from edge.records import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -109,14 +110,14 @@ class CaseKeeper:
         self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
         self._thread.start()
 
-    def take(self, make: Callable[[int], dict[str, Any]], from_s: float, until_s: float) -> None:
+    def take(self, make: Callable[[int], dict[str, Any]], from_ns: int, until_ns: int) -> None:
         """Open a case; ``make`` gives its unsigned event for a sequence number.
 
-        It happened between ``from_s`` and ``until_s``. The case is durable on return. OutboxError where there is no
+        It happened between ``from_ns`` and ``until_ns``. The case is durable on return. OutboxError where there is no
         room for it: then nothing is recorded of it.
         """
         case = self._outbox.open_case(lambda sequence: _case(make(sequence), self._desk.site_toml))
-        hold = self._ring.hold(_ns(from_s - self._span.before_s), _ns(until_s + self._span.after_s))
+        hold = self._ring.hold(from_ns - _ns(self._span.before_s), until_ns + _ns(self._span.after_s))
         with self._changed:
             self._waiting.append(_Waiting(case, hold))
             self._changed.notify_all()
@@ -222,4 +223,4 @@ def _read(case: Case) -> tuple[dict[str, Any], bytes]:
 
 
 def _ns(seconds: float) -> int:
-    return round(seconds * 1_000_000_000)
+    return round(seconds * NS_PER_S)

@@ -34,7 +34,7 @@ class Span:
 
 
 SHORT = Span(0.6, 0.3)
-CROSSED_S, CONFIRMED_S = 1.843, 2.215
+CROSSED_NS, CONFIRMED_NS = 1_843_000_000, 2_215_000_000
 
 
 def early_case() -> ViolationCase:

@@ -18,7 +18,7 @@ from edge.evidence.keeper import NO_ROOM, RESTARTED, CaseKeeper, Finished, Span
 from edge.evidence.ring import PacketRing
 from edge.outbox import Outbox
 from edge.sources.video import open_video
-from tests.evidence.keeping import CONFIRMED_S, CROSSED_S, SHORT, VIDEO, Unmasked, desk, early_case
+from tests.evidence.keeping import CONFIRMED_NS, CROSSED_NS, SHORT, VIDEO, Unmasked, desk, early_case
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ def kept(folder: Path, ring: PacketRing, masker: Unmasked | None = None, **limit
     done: list[Finished] = []
     with Outbox(folder / "outbox.sqlite", **limits) as outbox:
         keeper = CaseKeeper(outbox, desk(), ring, SHORT, masker or Unmasked(), done.append)
-        keeper.take(document, CROSSED_S, CONFIRMED_S)
+        keeper.take(document, CROSSED_NS, CONFIRMED_NS)
         keeper.close()
         assert outbox.open_cases() == []
     return done
@@ -93,9 +93,9 @@ def test_the_case_is_open_on_the_disk_until_its_pictures_are_there(tmp_path: Pat
     with open_video(VIDEO, tap=ring) as video, Outbox(tmp_path / "outbox.sqlite") as outbox:
         frames = iter(video)
         keeper = CaseKeeper(outbox, desk(), ring, SHORT, Unmasked(), done.append)
-        while next(frames).t_ns < CONFIRMED_S * 1e9:
+        while next(frames).t_ns < CONFIRMED_NS:
             pass
-        keeper.take(document, CROSSED_S, CONFIRMED_S)
+        keeper.take(document, CROSSED_NS, CONFIRMED_NS)
         time.sleep(0.3)
         assert len(outbox.open_cases()) == 1
         assert outbox.pending(10) == []
@@ -115,7 +115,7 @@ def test_what_a_dead_node_left_open_is_completed_at_the_next_start(tmp_path: Pat
     path = tmp_path / "outbox.sqlite"
     with Outbox(path) as outbox:
         keeper = CaseKeeper(outbox, desk(), PacketRing(60.0, 1_000_000), SHORT, Unmasked())
-        keeper.take(document, CROSSED_S, CONFIRMED_S)
+        keeper.take(document, CROSSED_NS, CONFIRMED_NS)
         assert len(outbox.open_cases()) == 1
         (left,) = outbox.open_cases()
         del keeper  # no picture ever comes
@@ -151,11 +151,11 @@ def test_where_pictures_do_not_fit_the_event_comes_without(tmp_path: Path) -> No
 def test_a_full_outbox_takes_no_new_case_and_keeps_what_it_has(tmp_path: Path) -> None:
     with Outbox(tmp_path / "outbox.sqlite", max_bytes=100_000) as outbox:
         keeper = CaseKeeper(outbox, desk(), filled_ring(), SHORT, Unmasked())
-        keeper.take(document, CROSSED_S, CONFIRMED_S)
+        keeper.take(document, CROSSED_NS, CONFIRMED_NS)
         refused = 0
         for _ in range(10):
             try:
-                keeper.take(document, CROSSED_S, CONFIRMED_S)
+                keeper.take(document, CROSSED_NS, CONFIRMED_NS)
             except OutboxError as error:
                 assert "full" in str(error)  # noqa: PT017 - how many are taken before depends on the thread
                 refused += 1
@@ -178,11 +178,11 @@ def test_a_keeper_that_has_failed_takes_no_more_without_a_word(tmp_path: Path) -
 
     with Outbox(tmp_path / "outbox.sqlite") as outbox:
         keeper = CaseKeeper(outbox, desk(), filled_ring(), SHORT, Unmasked(), failing)
-        keeper.take(document, CROSSED_S, CONFIRMED_S)
+        keeper.take(document, CROSSED_NS, CONFIRMED_NS)
         with pytest.raises(RuntimeError):
             keeper.close()
         with pytest.raises(RuntimeError):
-            keeper.take(document, CROSSED_S, CONFIRMED_S)
+            keeper.take(document, CROSSED_NS, CONFIRMED_NS)
         assert len(outbox.open_cases()) == 1
 
 
@@ -194,7 +194,7 @@ def test_the_same_case_and_video_give_the_same_bundle(tmp_path: Path) -> None:
         done: list[Finished] = []
         with Outbox(tmp_path / f"{turn}.sqlite") as outbox:
             keeper = CaseKeeper(outbox, desk(), filled_ring(), SHORT, Unmasked(), done.append)
-            keeper.take(make, CROSSED_S, CONFIRMED_S)
+            keeper.take(make, CROSSED_NS, CONFIRMED_NS)
             keeper.close()
         bundles.append(done[0].sent)
     assert bundles[0] == bundles[1]
@@ -206,7 +206,7 @@ def test_a_wider_span_makes_a_longer_clip(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         with Outbox(tmp_path / folder / "outbox.sqlite") as outbox:
             keeper = CaseKeeper(outbox, desk(), filled_ring(), span, Unmasked(), done.append)
-            keeper.take(document, CROSSED_S, CONFIRMED_S)
+            keeper.take(document, CROSSED_NS, CONFIRMED_NS)
             keeper.close()
         with tarfile.open(fileobj=io.BytesIO(done[0].sent)) as tar:
             manifest = tar.extractfile("manifest.json")

@@ -36,7 +36,7 @@ from edge.evidence.keeper import CaseKeeper
 from edge.evidence.ring import PacketRing
 from edge.outbox import Outbox
 from edge.sources.video import open_video
-from tests.evidence.keeping import CONFIRMED_S, CROSSED_S, SHORT, VIDEO, Unmasked, desk, early_case
+from tests.evidence.keeping import CONFIRMED_NS, CROSSED_NS, SHORT, VIDEO, Unmasked, desk, early_case
 
 path, kills = Path(sys.argv[1]), int(sys.argv[2])
 dice = random.Random(7)
@@ -54,7 +54,7 @@ def child(pipe):
                 event_id = event.uuid7(time.time_ns() // 1_000_000, os.urandom(10))
                 taken.append(event_id)
                 return event.build(early_case(), event_id=event_id, nonce=os.urandom(16), sequence=sequence)
-            keeper.take(make, CROSSED_S, CONFIRMED_S)
+            keeper.take(make, CROSSED_NS, CONFIRMED_NS)
             os.write(pipe, taken[0].encode() + b"\\n")
             keeper.keep_pace()
 
