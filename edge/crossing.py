@@ -11,7 +11,7 @@ from math import log, sqrt
 from statistics import fmean, median
 from typing import TYPE_CHECKING
 
-from edge.records import NS_PER_S, Doubt, Point, TrackPoint
+from edge.records import NS_PER_S, Box, Doubt, Point, TrackPoint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +38,13 @@ _UNEVEN_HEIGHTS = 0.1
 
 
 def contact_point(point: TrackPoint) -> Point:
-    """The bottom-centre of a box: the visible contact with the road."""
-    x1, _, x2, y2 = point.box_px
+    """Where an observed vehicle visibly touches the road."""
+    return bottom_centre(point.box_px)
+
+
+def bottom_centre(box_px: Box) -> Point:
+    """The middle of a box's bottom edge: the visible contact with the road, which is what crosses a line."""
+    x1, _, x2, y2 = box_px
     return (x1 + x2) / 2, y2
 
 

@@ -60,7 +60,6 @@ class RunReport:
     frames: int
     dropped: int
     verdicts: Counter[Verdict]
-    unrecorded: int
 
 
 def run(request: RunRequest) -> RunReport:
@@ -99,7 +98,7 @@ def run(request: RunRequest) -> RunReport:
                 telemetry.frame()
         telemetry.health()
         video.close()  # so that the evidence waits for no more pictures
-    return RunReport(video.stats.decoded, video.stats.dropped, recorder.verdicts, recorder.unrecorded)
+    return RunReport(video.stats.decoded, video.stats.dropped, recorder.verdicts)
 
 
 def _record(recorder: Recorder, passage: Judged) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from edge.evidence.subject import Subject, contact_point, ns_in_us
+from edge.crossing import bottom_centre
+from edge.evidence.subject import Subject, ns_in_us
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +64,7 @@ def choose_stills(subject: Subject, times_ns: Iterable[int]) -> tuple[tuple[Stil
 def _before(subject: Subject, seen: list[tuple[int, Box]]) -> Still | None:
     """The last picture clearly before the stop line on red; failing that barely before it, failing that not on red."""
     before = [(t_ns, box) for t_ns, box in seen if ns_in_us(t_ns) <= subject.cross_us]
-    choices = [(t_ns, box, -subject.stop_line.distance(contact_point(box))) for t_ns, box in before]
+    choices = [(t_ns, box, -subject.stop_line.distance(bottom_centre(box))) for t_ns, box in before]
     clear = [(t_ns, box) for t_ns, box, distance in choices if distance >= _clear_px(box)]
     barely = [(t_ns, box) for t_ns, box, distance in choices if distance > 0]
     for among in (clear, barely):
@@ -75,7 +76,7 @@ def _before(subject: Subject, seen: list[tuple[int, Box]]) -> Still | None:
 
 def _past(subject: Subject, seen: list[tuple[int, Box]]) -> Still | None:
     """The first picture past the confirm line on red, clearly so if there is one within half a second."""
-    distances = [(t_ns, box, subject.confirm_line.distance(contact_point(box))) for t_ns, box in seen]
+    distances = [(t_ns, box, subject.confirm_line.distance(bottom_centre(box))) for t_ns, box in seen]
     past = [(t_ns, box, px) for t_ns, box, px in distances if ns_in_us(t_ns) >= subject.confirm_us and px > 0]
     on_red = [choice for choice in past if subject.is_red(ns_in_us(choice[0]))]
     clear = [choice for choice in on_red if choice[2] >= _CLEAR_PX]

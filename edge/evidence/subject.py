@@ -88,11 +88,6 @@ def ns_in_us(t_ns: int) -> int:
     return (t_ns + 500) // 1000
 
 
-def contact_point(box_px: Box) -> Point:
-    """The middle of a box's bottom edge, which is what crosses a line."""
-    return (box_px[0] + box_px[2]) / 2, box_px[3]
-
-
 def _point(pair: Sequence[float]) -> Point:
     return pair[0], pair[1]
 
