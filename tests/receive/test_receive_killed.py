@@ -74,7 +74,7 @@ for _ in range(kills):
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
 
-# The last one lives on. What it cannot begin, because its database is being restarted, it begins again, as its unit would.
+# The last one lives on. What it cannot begin while its database is being restarted it begins again, as its unit would.
 while True:
     try:
         receive(os.open("/dev/null", os.O_WRONLY))
