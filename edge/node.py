@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edge import __version__, event
 from edge.outbox import Message
-from edge.records import NS_PER_S, Phase, Verdict
-from edge.uplink import Birth, Health, Signal, Uplink
+from edge.records import Verdict
+from edge.uplink import Birth, Uplink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -20,11 +20,8 @@ if TYPE_CHECKING:
     from edge.clock import UtcMapping
     from edge.config import Broker, Site
     from edge.keys import SigningKey
-    from edge.ledger.publisher import Publisher
     from edge.outbox import Outbox
-    from edge.records import Detection, Frame, LampEdge, PhaseInterval
-
-HEALTH_EVERY_S = 10.0
+    from edge.records import Detection, Frame, LampEdge
 
 
 class LampFeed(Protocol):
@@ -62,58 +59,6 @@ def judge_stream(
         yield frame, approach.frame(frame.t_ns, detections)
         end_ns = frame.t_ns
     yield None, approach.finish(end_ns)
-
-
-class Telemetry:
-    """Tells the broker what the signal groups show and what the node has counted. Without an uplink it does nothing.
-
-    ``checkpoints`` are those of the node's ledger; None where it has none of its own.
-    """
-
-    def __init__(
-        self,
-        uplink: Uplink | None,
-        approach: Approach,
-        recorder: Recorder,
-        dropped: Callable[[], int],
-        checkpoints: Publisher | None = None,
-    ) -> None:
-        self._uplink = uplink
-        self._checkpoints = checkpoints
-        self._approach = approach
-        self._recorder = recorder
-        self._dropped = dropped
-        self._frames = 0
-        self._shown: dict[str, PhaseInterval] = {}
-        self._start_s = time.monotonic()
-        self._health_due_s = self._start_s + HEALTH_EVERY_S
-
-    def frame(self) -> None:
-        """One more frame has been judged."""
-        self._frames += 1
-        if self._uplink is None:
-            return
-        for group, phases in self._approach.phases.items():
-            shown = phases.current
-            if shown != self._shown.get(group) and shown.phase is not Phase.UNKNOWN:
-                self._uplink.send_signal(Signal(group, shown.phase, shown.start_ns / NS_PER_S, shown.fault))
-            self._shown[group] = shown
-        now_s = time.monotonic()
-        if self._checkpoints is not None:
-            self._checkpoints.look(now_s)
-        if now_s >= self._health_due_s:
-            self.health()
-
-    def health(self) -> None:
-        """Publish the counters now."""
-        if self._uplink is None:
-            return
-        now_s = time.monotonic()
-        self._health_due_s = now_s + HEALTH_EVERY_S
-        passages = {verdict.value: number for verdict, number in sorted(self._recorder.verdicts.items())}
-        uptime_s = round(now_s - self._start_s, 3)
-        unrecorded = self._recorder.unrecorded
-        self._uplink.send_health(Health(uptime_s, self._frames, self._dropped(), passages, unrecorded))
 
 
 @dataclass(frozen=True, slots=True)

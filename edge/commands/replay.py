@@ -27,13 +27,14 @@ from edge.evidence.seal import Seal
 from edge.keys import create_key, load_signing_key
 from edge.ledger.checkpoint import origin_of
 from edge.mqtt import Connection, Topics
-from edge.node import EventsAlone, Identity, QueuedLamps, Recorder, Telemetry, judge_stream, start_uplink
+from edge.node import EventsAlone, Identity, QueuedLamps, Recorder, judge_stream, start_uplink
 from edge.outbox import Outbox
 from edge.pipeline import detect_stream
 from edge.results import ResultFolder
 from edge.sources.gpio import play_through_pins
 from edge.sources.timeline import read_timeline
 from edge.sources.video import open_video
+from edge.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections import Counter

@@ -17,13 +17,14 @@ from edge.keys import load_signing_key
 from edge.ledger.checkpoint import origin_of
 from edge.ledger.publisher import Publisher, Source
 from edge.mqtt import Topics
-from edge.node import Identity, QueuedLamps, Recorder, Telemetry, judge_stream, start_uplink
+from edge.node import Identity, QueuedLamps, Recorder, judge_stream, start_uplink
 from edge.outbox import Outbox
 from edge.pipeline import detect_stream
 from edge.records import NS_PER_S
 from edge.sources.gpio import open_gpio
 from edge.sources.timeline import read_timeline
 from edge.sources.video import open_video
+from edge.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections import Counter
