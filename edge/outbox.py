@@ -1,4 +1,4 @@
-"""The durable queue between the node and its broker: a row stays until the broker has taken it.
+"""The durable queue between the node and its broker: a row stays until the broker has taken it, or a receiver has it.
 
 One SQLite file in WAL mode with ``synchronous=FULL``: what ``append`` has returned survives a crash and a power cut.
 Threads may share an ``Outbox``; processes may each open the same file.
@@ -7,13 +7,15 @@ A violation whose evidence is still being made is an open case: ``open_case`` wr
 keeps room, ``complete_case`` puts its event and all its evidence into the queue in its place. What was open when the
 node died is in ``open_cases``.
 
+How long a message stays when the broker has taken it is said by ``Keeping``: until a receipt has come, or not, and for
+how long after that (``edge.delivery``).
+
 The same file holds the ledger: each numbered event gets its place there, its number less one, in the transaction that
 queues it, and keeps it when it has been delivered.
 """
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -22,15 +24,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
+from edge import delivery
 from edge.ballast import BALLAST_BYTES, Ballast
+from edge.delivery import BROKER_ALONE
 from edge.errors import LedgerError, OutboxError
 from edge.ledger import store
+from edge.queue_file import NO_SPACE, DiskFullError, open_file, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
+    from edge.delivery import Keeping
     from edge.ledger.merkle import Edge
 
 MAX_MESSAGES: Final = 100_000
@@ -38,46 +44,11 @@ MAX_BYTES: Final = 2_000_000_000
 MAX_REASON_CHARS: Final = 300
 LEAST_PART_BYTES: Final = 16_384  # evidence is cut no finer, so that the rows of a case can be counted beforehand
 
-_NO_SPACE = "cannot grow, since the disk is full: free some space; what it holds already is safe"
 _T = TypeVar("_T")
-_APPLICATION_ID = 0x53544F50  # "STOP"
-_VERSION = 2
-_BUSY_TIMEOUT_S = 10.0
-_TABLES = """
-CREATE TABLE message (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE CHECK (length(id) BETWEEN 1 AND 200),
-    kind TEXT NOT NULL CHECK (kind IN ('event', 'evidence')),
-    topic TEXT NOT NULL CHECK (length(topic) BETWEEN 1 AND 1000),
-    content_type TEXT NOT NULL CHECK (length(content_type) <= 200),
-    payload BLOB NOT NULL,
-    state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'refused')),
-    refusals INTEGER NOT NULL DEFAULT 0,
-    reason TEXT CHECK (length(reason) <= 300)
-) STRICT;
-CREATE INDEX message_by_state ON message (state, number);
-CREATE TABLE tally (
-    only INTEGER PRIMARY KEY CHECK (only = 1),
-    sequence INTEGER NOT NULL,
-    messages INTEGER NOT NULL,
-    bytes INTEGER NOT NULL,
-    delivered INTEGER NOT NULL
-) STRICT;
-INSERT INTO tally VALUES (1, 0, 0, 0, 0);
-"""
-# Version 2, with the tables of the ledger. The zeros in ``room`` hold the disk blocks that completing the case needs.
-_CASES = """
-CREATE TABLE open_case (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE CHECK (length(id) BETWEEN 1 AND 200),
-    sequence INTEGER NOT NULL,
-    payload BLOB NOT NULL,
-    messages INTEGER NOT NULL,
-    room BLOB NOT NULL
-) STRICT;
-"""
-_COLUMNS = "number, id, kind, topic, content_type, payload, state, refusals, reason"
-_LISTED = "id, kind, topic, length(payload) AS bytes, state, reason"
+_COLUMNS = f"number, id, kind, topic, content_type, payload, {delivery.STATE} AS state, refusals, reason"
+_LISTED = f"id, kind, topic, length(payload) AS bytes, {delivery.STATE} AS state, reason"
+_STANDING = "message LEFT JOIN taken USING (number)"
+_WAITS = "NOT EXISTS (SELECT 1 FROM taken WHERE taken.number = message.number AND taken.state != 'again')"
 
 
 class Kind(StrEnum):
@@ -88,10 +59,16 @@ class Kind(StrEnum):
 
 
 class State(StrEnum):
-    """Whether a message waits to be sent, or was refused by the broker and waits to be tried again."""
+    """How a message stands.
+
+    It waits to be sent, was refused by the broker and waits to be tried again, was sent and awaits a receipt, or is
+    where it belongs and kept on for a while.
+    """
 
     PENDING = "pending"
     REFUSED = "refused"
+    SENT = "sent"
+    KEPT = "kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +131,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many messages wait, are refused and have ever been delivered; ``waiting_bytes`` counts both the first.
+    """How many messages wait, are refused and have ever been delivered; ``waiting_bytes`` is all that the outbox holds.
 
-    ``open_cases`` are the violations whose event and evidence are not in the queue yet.
+    ``open_cases`` are the violations whose event and evidence are not in the queue yet. ``sent`` messages await a
+    receipt; ``kept`` ones were delivered and stay for a while. Delivered is what the broker has taken, or what a
+    receiver has confirmed where receipts are awaited.
     """
 
     pending: int
@@ -164,14 +143,19 @@ class Counts:
     delivered: int
     waiting_bytes: int
     open_cases: int = 0
+    sent: int = 0
+    kept: int = 0
 
 
-class _DiskFullError(OutboxError):
-    """The file cannot grow."""
+def _utc_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class Outbox:
-    """The queue in one file, made if absent. Every method raises OutboxError where the file cannot do its part."""
+    """The queue in one file, made if absent. Every method raises OutboxError where the file cannot do its part.
+
+    ``utc_ms`` is asked when a message is kept or waits for a receipt: that goes on while the node is off.
+    """
 
     def __init__(
         self,
@@ -180,13 +164,17 @@ class Outbox:
         max_messages: int = MAX_MESSAGES,
         max_bytes: int = MAX_BYTES,
         ballast_bytes: int = BALLAST_BYTES,
+        keeping: Keeping = BROKER_ALONE,
+        utc_ms: Callable[[], int] = _utc_ms,
     ) -> None:
         self._path = path
+        self._keeping = keeping
+        self._utc_ms = utc_ms
         self._max_messages = max_messages
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._ballast = Ballast(path.with_name(f"{path.name}-ballast"), ballast_bytes)
-        self._connection = _open(path)
+        self._connection = open_file(path)
 
     def append(self, message: Message) -> None:
         """Add a message; it is durable on return. OutboxError where its id is there already or the outbox is full."""
@@ -213,7 +201,7 @@ class Outbox:
         OutboxError where that room is not there: then nothing is written and the number is not used up.
         """
         if not self._ballast.lay():
-            raise _DiskFullError(f"{self._path} {_NO_SPACE}")
+            raise DiskFullError(f"{self._path} {NO_SPACE}")
         with self._transaction() as connection:
             sequence = _next_sequence(connection)
             case = make(sequence)
@@ -252,7 +240,10 @@ class Outbox:
 
         With ``max_bytes`` no more than fit into it, but one at least.
         """
-        query = f"SELECT {_COLUMNS} FROM message WHERE state = 'pending' AND number > ? ORDER BY number LIMIT ?"  # noqa: S608
+        query = (
+            f"SELECT {_COLUMNS} FROM {_STANDING} WHERE message.state = 'pending' AND {_WAITS} AND number > ? "  # noqa: S608
+            "ORDER BY number LIMIT ?"
+        )
         rows: list[Row] = []
         size = 0
         with self._locked() as connection:
@@ -265,13 +256,13 @@ class Outbox:
 
     def rows(self, limit: int, *, after: int = 0) -> list[Row]:
         """The oldest messages of any state, payload and all."""
-        query = f"SELECT {_COLUMNS} FROM message WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608
+        query = f"SELECT {_COLUMNS} FROM {_STANDING} WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608
         with self._locked() as connection:
             return [_row(record) for record in connection.execute(query, (after, limit))]
 
     def listed(self, limit: int) -> list[Listed]:
         """The oldest messages of any state, then the oldest open cases, for people to look at."""
-        messages = f"SELECT {_LISTED} FROM message ORDER BY number LIMIT ?"  # noqa: S608
+        messages = f"SELECT {_LISTED} FROM {_STANDING} ORDER BY number LIMIT ?"  # noqa: S608
         cases = "SELECT id, 'case', '', length(payload), 'open', NULL FROM open_case ORDER BY number LIMIT ?"
         with self._locked() as connection:
             found = connection.execute(messages, (limit,)).fetchall()
@@ -279,12 +270,45 @@ class Outbox:
         return [Listed(*record) for record in found]
 
     def delivered(self, ids: Iterable[str]) -> int:
-        """Remove the messages that the broker has taken; says how many of these ids were still there."""
-        return self._despite_full_disk(lambda: self._remove(tuple(ids)))
+        """Note that the broker has taken these messages; says how many of the ids were still there.
 
-    def _remove(self, ids: Iterable[str]) -> int:
-        with self._transaction() as connection:
-            return sum(_remove(connection, message_id) for message_id in ids)
+        They go, or stay as ``Keeping`` says.
+        """
+        taken = tuple(ids)
+        return self._alter(lambda connection, now_ms: delivery.take(connection, taken, self._keeping, now_ms))
+
+    def event(self, event_id: str) -> bytes | None:
+        """The bytes of an event that is still here, in whatever state."""
+        with self._locked() as connection:
+            found = connection.execute("SELECT payload FROM message WHERE id = ? AND kind = 'event'", (event_id,))
+            return next((bytes(payload) for (payload,) in found), None)
+
+    def confirmed(self, event_id: str, *, whole: bool) -> int:
+        """Note that a receiver has an event, and with ``whole`` all of its evidence; says for how many messages.
+
+        One that the broker has not answered for yet is confirmed as well.
+        """
+        return self._alter(
+            lambda connection, now_ms: delivery.confirm(
+                connection, event_id, whole=whole, keeping=self._keeping, now_ms=now_ms
+            )
+        )
+
+    def tend(self) -> int:
+        """Let go what was kept long enough; says how many messages are to be sent again, no receipt having come.
+
+        To be called now and then.
+        """
+        return self._alter(lambda connection, now_ms: delivery.tend(connection, self._keeping, now_ms))
+
+    def _alter(self, change: Callable[[sqlite3.Connection, int], int]) -> int:
+        """Change how messages stand, now."""
+
+        def alter() -> int:
+            with self._transaction() as connection:
+                return change(connection, self._utc_ms())
+
+        return self._despite_full_disk(alter)
 
     def refused(self, message_id: str, reason: str) -> None:
         """Keep a message that the broker refused, with its reason, until ``retry``."""
@@ -303,10 +327,12 @@ class Outbox:
     def counts(self) -> Counts:
         """How much waits, is refused and has ever been delivered."""
         with self._locked() as connection:
-            states = dict(map(tuple, connection.execute("SELECT state, count(*) FROM message GROUP BY state")))
+            query = f"SELECT {delivery.STATE}, count(*) FROM {_STANDING} GROUP BY 1"  # noqa: S608
+            states: dict[str, int] = dict(map(tuple, connection.execute(query)))
             delivered, waiting_bytes = connection.execute("SELECT delivered, bytes FROM tally").fetchone()
             open_cases = connection.execute("SELECT count(*) FROM open_case").fetchone()[0]
-        return Counts(states.get("pending", 0), states.get("refused", 0), delivered, waiting_bytes, open_cases)
+        pending, refused, sent, kept = (states.get(state.value, 0) for state in State)
+        return Counts(pending, refused, delivered, waiting_bytes, open_cases, sent, kept)
 
     def ledger(self) -> Edge:
         """The ledger as it stands: over every event numbered so far, up to the oldest case that is still open."""
@@ -369,20 +395,17 @@ class Outbox:
         waiting, waiting_bytes = connection.execute("SELECT messages, bytes FROM tally").fetchone()
         kept = connection.execute("SELECT total(messages), total(length(room)) FROM open_case").fetchone()
         if waiting + kept[0] + messages > self._max_messages or waiting_bytes + kept[1] + size > self._max_bytes:
-            raise OutboxError(
-                f"{self._path} is full with {waiting} unsent messages of {waiting_bytes} bytes: reconnect the node to "
-                "its broker; nothing unsent is deleted to make room"
-            )
+            raise OutboxError(f"{self._path} {_full(connection, waiting, waiting_bytes)}")
 
     def _despite_full_disk(self, work: Callable[[], _T]) -> _T:
         """Do what must be finished; where the disk is full, first in the log's own blocks, then in the ballast's."""
         try:
             return work()
-        except _DiskFullError:
+        except DiskFullError:
             self._fold()
         try:
             return work()
-        except _DiskFullError:
+        except DiskFullError:
             if not self._ballast.throw():
                 raise
             self._fold()
@@ -398,7 +421,7 @@ class Outbox:
 
     @contextmanager
     def _locked(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _translated(self._path):
+        with self._lock, translated(self._path):
             yield self._connection
 
     @contextmanager
@@ -415,18 +438,24 @@ class Outbox:
                 raise
 
 
+def _full(connection: sqlite3.Connection, messages: int, size: int) -> str:
+    """What to do about an outbox that takes no more, by what it is full of."""
+    taken = dict(map(tuple, connection.execute("SELECT state, count(*) FROM taken GROUP BY state")))
+    sent, kept = taken.get("sent", 0), taken.get("kept", 0)
+    if not sent + kept:
+        return (
+            f"is full with {messages} unsent messages of {size} bytes: reconnect the node to its broker; "
+            "nothing unsent is deleted to make room"
+        )
+    return (
+        f"is full with {messages} messages of {size} bytes, {sent} of which await a receipt and {kept} are kept on: "
+        "see that a receiver runs whose key the node file names, or lessen evidence.keep_hours"
+    )
+
+
 def _row(record: sqlite3.Row) -> Row:
     message = Message(record["id"], record["topic"], record["content_type"], record["payload"], Kind(record["kind"]))
     return Row(record["number"], message, State(record["state"]), record["refusals"], record["reason"])
-
-
-def _remove(connection: sqlite3.Connection, message_id: str) -> int:
-    gone = connection.execute("DELETE FROM message WHERE id = ? RETURNING length(payload)", (message_id,)).fetchall()
-    for (payload_bytes,) in gone:
-        connection.execute(
-            "UPDATE tally SET messages = messages - 1, bytes = bytes - ?, delivered = delivered + 1", (payload_bytes,)
-        )
-    return len(gone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,106 +477,3 @@ def _close_case(connection: sqlite3.Connection, case_id: str) -> _Kept | None:
     query = "DELETE FROM open_case WHERE id = ? RETURNING sequence, messages, length(room)"
     found = connection.execute(query, (case_id,)).fetchall()
     return _Kept(*found[0]) if found else None
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    _create_private(path)
-    with _translated(path):
-        connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-        connection.row_factory = sqlite3.Row
-        try:
-            _prepare(connection, path)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-
-def _create_private(path: Path) -> None:
-    """Make an absent file for this user's eyes alone, and its name durable in its folder."""
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise OutboxError(
-            f"{path} cannot be made ({error.strerror}): give a file in a folder this user may write"
-        ) from None
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("BEGIN IMMEDIATE")  # so that of two processes that start together one makes the tables
-    try:
-        _make_tables(connection, _version(connection, path))
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    _enter_wal_mode(connection)
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA secure_delete = ON")  # what was delivered leaves nothing behind in the file
-    connection.execute("PRAGMA journal_size_limit = 8000000")
-
-
-def _version(connection: sqlite3.Connection, path: Path) -> int:
-    """The version of the tables in the file, 0 where there are none; OutboxError where it is no outbox of ours."""
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if application == _APPLICATION_ID:
-        if version > _VERSION:
-            raise OutboxError(f"{path} was written by a newer Stopline (format {version}): update this one")
-        return version
-    if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-        raise OutboxError(f"{path} is a database of something else: name another file for the outbox")
-    return 0
-
-
-def _make_tables(connection: sqlite3.Connection, version: int) -> None:
-    """Bring the tables from nothing or from an older version to this one."""
-    if version == _VERSION:
-        return
-    for statement in (_TABLES if version == 0 else "").split(";\n") + _CASES.split(";\n"):
-        connection.execute(statement)
-    store.create(connection, connection.execute("SELECT sequence FROM tally").fetchone()[0])
-    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {_VERSION}")
-
-
-def _enter_wal_mode(connection: sqlite3.Connection) -> None:
-    """Switch to WAL once. SQLite does not wait for other processes here, so we do."""
-    give_up = time.monotonic() + _BUSY_TIMEOUT_S
-    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(0.01)
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        kind = _DiskFullError if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL" else OutboxError
-        raise kind(f"{path} {_words(error)}") from None
-
-
-def _words(error: sqlite3.Error) -> str:
-    name = getattr(error, "sqlite_errorname", "")
-    if name == "SQLITE_FULL":
-        return _NO_SPACE
-    if name.startswith("SQLITE_BUSY"):
-        return "is held by another program: end that program and try again"
-    if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return "is damaged or no outbox at all: move it away for rescue and start with a new one"
-    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
-        return "cannot be opened for writing: give a file in a folder this user may write"
-    return f"failed ({error}): check the disk it lies on"

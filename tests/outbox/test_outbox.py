@@ -179,7 +179,7 @@ def test_a_place_where_nothing_can_be_made_is_told(tmp_path: Path) -> None:
 
 
 def test_a_lock_held_elsewhere_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edge.outbox._BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("edge.queue_file._BUSY_TIMEOUT_S", 0.05)
     with Outbox(path) as outbox:
         other = sqlite3.connect(path)
         other.execute("BEGIN IMMEDIATE")
