@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from edge.config import Broker
 
 MAX_IN_FLIGHT: Final = 20
+KEEPALIVE_S: Final = 30
 
-_KEEPALIVE_S = 30
 _CONNECT_TIMEOUT_S = 5.0
 _ANSWER_TIMEOUT_S = 10.0
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -174,24 +174,31 @@ class Connection:
         will: Publication | None = None,
         session_s: int = 0,
         unacknowledged: int | None = None,
+        in_flight: int = MAX_IN_FLIGHT,
+        keepalive_s: int = KEEPALIVE_S,
     ) -> None:
         """Check the address, files and password, not the network yet.
 
         ``session_s`` is how long the broker keeps this client's subscriptions and messages after it has gone; 0 starts
-        afresh each time. With ``unacknowledged`` the broker is told of what came by ``acknowledge`` alone, and sends at
-        most so many messages before it.
+        afresh each time. With ``unacknowledged`` the broker is told of what came by ``acknowledge`` alone, and is asked
+        to send at most so many messages before it (Mosquitto before 2.0.13 does not keep to it). ``in_flight`` is how
+        many QoS 1 publications may be under way, where the broker allows as many. After ``keepalive_s`` without a word
+        each end asks whether the other is still there.
         """
         self._endpoint = _endpoint(broker)
         self._session_s = session_s
         self._unacknowledged = unacknowledged
+        self._keepalive_s = keepalive_s
         self._acks: deque[Ack] = deque()
         self._received: deque[Received] = deque()
         self._connack: tuple[ReasonCode, Properties] | None = None
-        self._subacks: deque[ReasonCode] = deque()
+        self._resumed = False
+        self._asked: dict[int | None, str] = {}
+        self._refused_topic: str | None = None
         self._lost: str | None = None
         self._detail = ""
         self._unanswered: set[int] = set()
-        self._max_unanswered = MAX_IN_FLIGHT
+        self._in_flight = self._max_unanswered = in_flight
         self._max_packet_bytes: int | None = None
         self._client = self._new_client(client_id, will)
 
@@ -208,7 +215,7 @@ class Connection:
         where = self._endpoint
         try:
             self._client.connect(
-                where.host, where.port, _KEEPALIVE_S, clean_start=self._session_s == 0, properties=properties
+                where.host, where.port, self._keepalive_s, clean_start=self._session_s == 0, properties=properties
             )
         except (OSError, ValueError) as error:
             raise BrokerError(_unreachable(where, error)) from None
@@ -235,22 +242,30 @@ class Connection:
         return f"Packet too large: about {size} bytes, the broker takes {self._max_packet_bytes}"
 
     def subscribe(self, topic_filter: str) -> None:
-        """Subscribe with QoS 1 and wait for the broker's word."""
-        self._subacks.clear()
-        self._client.subscribe(topic_filter, qos=1)
-        self._await(lambda: bool(self._subacks), lambda: False, "The broker does not answer a subscription")
-        reason = self._subacks.popleft()
-        if reason.is_failure:
-            raise BrokerError(f"The broker refuses {topic_filter} to this client: {reason.getName()}")
+        """Subscribe with QoS 1 and wait for the broker's word.
 
-    def pump(self, timeout_s: float) -> None:
-        """Send and receive for at most ``timeout_s``, less where something came."""
+        Where the broker has kept the session, its word is not waited for: the subscription is there already, and the
+        word stands behind everything that waited in the session, which may take minutes. A refusal then comes out of
+        ``pump``.
+        """
+        _, mid = self._client.subscribe(topic_filter, qos=1)
+        self._asked[mid] = topic_filter
+        if not self._resumed:
+            silence = "The broker does not answer a subscription"
+            self._await(lambda: mid not in self._asked, lambda: False, silence)
+
+    def pump(self, timeout_s: float) -> bool:
+        """Send and receive for at most ``timeout_s``, less where something came; says whether a message or ack did."""
+        before = len(self._received) + len(self._acks)
         try:
             code = self._exchange(timeout_s)
         except _PAHO_ERRORS as error:
             raise BrokerError(self._why(f"the broker sends what MQTT does not know ({error!r})")) from error
         if self._lost is not None or code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise BrokerError(self._why("the broker connection was lost"))
+        if self._refused_topic is not None:
+            raise BrokerError(f"The broker refuses {self._refused_topic}")
+        return len(self._received) + len(self._acks) > before
 
     def _exchange(self, timeout_s: float) -> MQTTErrorCode:
         """One round of paho's own reading, writing and keeping alive, as it documents for loops of others."""
@@ -274,9 +289,14 @@ class Connection:
         """The broker's answers since the last call."""
         return _drained(self._acks)
 
-    def take_received(self) -> list[Received]:
-        """The messages received since the last call."""
-        return _drained(self._received)
+    def take_received(self, most: int | None = None, most_bytes: int | None = None) -> list[Received]:
+        """The messages received since the last call, or the first of them: within bounds, but one if there is any."""
+        taken: list[Received] = []
+        size = 0
+        while self._received and (most is None or len(taken) < most) and (most_bytes is None or size < most_bytes):
+            taken.append(self._received.popleft())
+            size += len(taken[-1].payload)
+        return taken
 
     def acknowledge(self, received: Received) -> None:
         """Tell the broker that a message is safe here, where the connection was made with ``unacknowledged``."""
@@ -295,7 +315,7 @@ class Connection:
     def _new_client(self, client_id: str, will: Publication | None) -> paho.Client:
         client = paho.Client(CallbackAPIVersion.VERSION2, client_id, protocol=paho.MQTTv5, reconnect_on_failure=False)
         client.connect_timeout = _CONNECT_TIMEOUT_S
-        client.max_inflight_messages = MAX_IN_FLIGHT
+        client.max_inflight_messages = self._in_flight
         client.manual_ack_set(self._unacknowledged is not None)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -325,7 +345,7 @@ class Connection:
         reason, properties = self._connack
         if reason.is_failure:
             raise BrokerError(_refused(self._endpoint, reason))
-        self._max_unanswered = min(MAX_IN_FLIGHT, getattr(properties, "ReceiveMaximum", MAX_IN_FLIGHT))
+        self._max_unanswered = min(self._in_flight, getattr(properties, "ReceiveMaximum", self._in_flight))
         self._max_packet_bytes = getattr(properties, "MaximumPacketSize", None)
 
     def _why(self, otherwise: str) -> str:
@@ -339,8 +359,9 @@ class Connection:
         return f"{where}: {self._lost or otherwise}; it is tried again.{self._detail}"
 
     def _on_connect(
-        self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Properties | None
+        self, _client: paho.Client, _data: Any, flags: Any, reason: ReasonCode, properties: Properties | None
     ) -> None:
+        self._resumed = bool(flags.session_present)
         self._connack = (reason, properties or _no_properties(PacketTypes.CONNACK))
 
     def _on_disconnect(
@@ -359,9 +380,12 @@ class Connection:
         self._acks.append(Ack(mid, f"{reason.getName()} {said}".strip() if reason.is_failure else None))
 
     def _on_subscribe(
-        self, _client: paho.Client, _data: Any, _mid: int, reasons: list[ReasonCode], _properties: Properties | None
+        self, _client: paho.Client, _data: Any, mid: int, reasons: list[ReasonCode], _properties: Properties | None
     ) -> None:
-        self._subacks.extend(reasons)
+        topic_filter = self._asked.pop(mid, "a subscription")
+        for reason in reasons:
+            if reason.is_failure:
+                self._refused_topic = f"{topic_filter} to this client: {reason.getName()}"
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
         properties = message.properties

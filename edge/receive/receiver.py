@@ -29,12 +29,15 @@ if TYPE_CHECKING:
 
 MAX_BATCH: Final = 250
 MAX_BATCH_BYTES: Final = 8_000_000
+MAX_RECEIPTS: Final = 20_000  # under way: their answers stand behind every message that the broker has sent before
 SESSION_S: Final = 7 * 86_400
+KEEPALIVE_S: Final = 60  # a batch may take long on a busy machine
 
 _POLL_S = 0.2
 _GATHER_S = 0.02  # how long a batch waits for more, once something has come
 _LOOK_S = 2.0  # between looks at the files of trust
 _EXPIRE_S = 3600.0
+_SILENCE_S = 60.0  # of a broker that has room for no further receipt
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 
@@ -120,7 +123,14 @@ class Receiver:
 
     def _connected(self) -> Connection:
         client_id = f"stopline-receive-{self._settings.group}-{self._settings.name}"
-        connection = Connection(self._broker, client_id, session_s=self._settings.session_s, unacknowledged=MAX_BATCH)
+        connection = Connection(
+            self._broker,
+            client_id,
+            session_s=self._settings.session_s,
+            unacknowledged=MAX_BATCH,
+            in_flight=MAX_RECEIPTS,
+            keepalive_s=KEEPALIVE_S,
+        )
         try:
             connection.open()
             prefix = self._broker.prefix
@@ -158,11 +168,11 @@ class Receiver:
         """Judge, store, answer, acknowledge: in this order."""
         now = datetime.now(UTC)
         taken = self._store.take([judge(one, self._trusted, now) for one in batch], int(now.timestamp() * 1000))
+        self._count(taken)
         for stored in taken.receipts:
             _publish(connection, self._receipt(stored))
         for one in batch:
             connection.acknowledge(one)
-        self._count(taken)
 
     def _receipt(self, stored: Stored) -> Publication:
         site, node = stored.origin.split("/")
@@ -216,24 +226,31 @@ class Receiver:
 
 def _gathered(connection: Connection) -> list[Received]:
     """What has come, waiting a little for more: a transaction for many messages costs hardly more than for one."""
-    connection.pump(_POLL_S)
-    batch = connection.take_received()
+    batch = connection.take_received(MAX_BATCH, MAX_BATCH_BYTES)
+    if not batch:
+        connection.pump(_POLL_S)
+        batch = connection.take_received(MAX_BATCH, MAX_BATCH_BYTES)
     size = sum(len(one.payload) for one in batch)
     until_s = time.monotonic() + _GATHER_S
     while batch and len(batch) < MAX_BATCH and size < MAX_BATCH_BYTES and time.monotonic() < until_s:
         connection.pump(max(0.0, until_s - time.monotonic()))
-        more = connection.take_received()
+        more = connection.take_received(MAX_BATCH - len(batch), MAX_BATCH_BYTES - size)
         size += sum(len(one.payload) for one in more)
         batch += more
     return batch
 
 
 def _publish(connection: Connection, publication: Publication) -> None:
-    """Hand a publication to the broker's connection as soon as the broker has room for it."""
-    give_up_s = time.monotonic() + 60
+    """Hand a publication to the broker's connection as soon as the broker has room for it.
+
+    A broker that first sends everything that waits may take its time; one that sends nothing has stopped.
+    """
+    give_up_s = time.monotonic() + _SILENCE_S
     while connection.room <= 0:
+        if connection.pump(0.05):
+            give_up_s = time.monotonic() + _SILENCE_S
         if time.monotonic() > give_up_s:
             raise BrokerError("The broker stopped answering receipts; it is connected to anew")
-        connection.pump(0.05)
+        connection.take_acks()
     connection.publish(publication)
     connection.take_acks()
