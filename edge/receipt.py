@@ -5,8 +5,10 @@ Canonical JSON (RFC 8785) with a detached signature, as revocation lists have it
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 from edge.errors import EventError
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 RECEIPT_TYPE: Final = "org.stopline.receipt.v1"
 CONTENT_TYPE: Final = "application/json"
+MAX_BYTES: Final = 4096
 
 _FIELDS = {"type", "event", "event_sha256", "bundle_sha256", "received", "receiver"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -55,6 +58,8 @@ def sign_receipt(receipt: Receipt, key: SigningKey) -> bytes:
 
 def read_receipt(raw: bytes, keys: Mapping[str, PublicKey]) -> Receipt:
     """A receipt that one of the trusted receivers (by ``kid``) signed. Raises EventError in a reader's words."""
+    if len(raw) > MAX_BYTES:
+        raise EventError(f"This is no receipt: it has more than {MAX_BYTES} bytes")
     try:
         document, payload, signature = read_document(raw)
         receipt, receiver = _receipt(document)
@@ -67,6 +72,30 @@ def read_receipt(raw: bytes, keys: Mapping[str, PublicKey]) -> Receipt:
     if not holds(signature, payload, keys[receiver]):
         raise EventError("The receipt was changed after it was signed: wait for the receiver's next one")
     return receipt
+
+
+def stored_whole(receipt: Receipt, event: bytes) -> bool:
+    """Whether a receipt says that all of an event is stored: itself, and its bundle where it names one.
+
+    ``event`` is the event's bytes as they were sent. Raises EventError where the receipt is of other bytes.
+    """
+    named = _bundle_named(event)
+    if receipt.event_sha256 != sha256(event).hexdigest():
+        raise EventError(
+            f"The receipt for {receipt.event_id} is of another event with that id: ask the receiver's operator"
+        )
+    if receipt.bundle_sha256 not in {None, named}:
+        raise EventError(f"The receipt for {receipt.event_id} is of other evidence: ask the receiver's operator")
+    return receipt.bundle_sha256 == named
+
+
+def _bundle_named(event: bytes) -> str | None:
+    """The hash of the bundle as it is sent, as an event of ours names it; None where it has none."""
+    try:
+        evidence = json.loads(event)["data"]["evidence"]
+        return None if evidence is None else str(evidence["sent_sha256"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _receipt(document: Mapping[str, Any]) -> tuple[Receipt, str]:

@@ -4,6 +4,9 @@ At most 20 are under way, and no more than 4 MB of them, so that many bundles of
 
 An ``Uplink`` owns one thread, which alone touches the connection. Whatever goes wrong there (no network, a refusal, a
 killed broker) is tried again with growing pauses; the rows wait in the outbox meanwhile.
+
+Where receivers are named it listens to their receipts too, and to nothing else. The broker keeps receipts for a node
+that is away, and forgets one only when the outbox has noted it.
 """
 
 from __future__ import annotations
@@ -16,13 +19,15 @@ from dataclasses import asdict, dataclass, field
 from secrets import SystemRandom
 from typing import TYPE_CHECKING, Final, Protocol
 
+from edge.confirmation import Confirmations, Confirmed
 from edge.errors import BrokerError, StoplineError
 from edge.mqtt import MAX_IN_FLIGHT, Ack, Connection, Publication, Topics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from edge.config import Broker
+    from edge.keys import PublicKey
     from edge.records import Fault, Phase
 
 ONLINE: Final = b"online"
@@ -31,10 +36,13 @@ MAX_BYTES_IN_FLIGHT: Final = 4_000_000
 HEALTH_EXPIRY_S: Final = 300
 SIGNAL_EXPIRY_S: Final = 60
 MAX_TELEMETRY: Final = 256
+RECEIPTS_WAIT_S: Final = 7 * 86_400  # at the broker, for a node that is away
 
 _JSON = "application/json"
 _PLAIN = "text/plain; charset=utf-8"
 _POLL_S = 0.05
+_TEND_S = 1.0
+_MAX_RECEIPTS = 100  # on their way at once
 _ACK_TIMEOUT_S = 60.0
 _SLOWEST_BYTES_S = 8_000  # of a line that is still worth waiting for
 _JOIN_MARGIN_S = 15.0  # a connection attempt under way may take this long to give up
@@ -75,7 +83,7 @@ class QueueCounts(Protocol):
     def refused(self) -> int: ...  # noqa: D102
 
 
-class Queue(Protocol):
+class Queue(Confirmed, Protocol):
     """What the uplink needs of the outbox."""
 
     def pending(self, limit: int, *, after: int = 0, max_bytes: int | None = None) -> Sequence[QueuedRow]:
@@ -83,7 +91,7 @@ class Queue(Protocol):
         ...
 
     def delivered(self, ids: Iterable[str]) -> int:
-        """Forget what the broker has taken."""
+        """Note what the broker has taken."""
         ...
 
     def refused(self, message_id: str, reason: str) -> None:
@@ -92,6 +100,10 @@ class Queue(Protocol):
 
     def retry(self) -> int:
         """Let refused rows wait to be sent again."""
+        ...
+
+    def tend(self) -> int:
+        """Let go what was kept long enough; says how many rows are to be sent again."""
         ...
 
     def counts(self) -> QueueCounts:
@@ -150,6 +162,7 @@ class State:
     ``problem`` says in one sentence why there is no connection, ``refusal`` what the broker last refused, and both are
     None when all is well.
     ``running`` is false before ``start``, after ``close`` and where its thread has died of a fault in this program.
+    ``receipt_problem`` is what was wrong with receipts last, ``receipts_ignored`` how many counted for nothing.
     """
 
     running: bool
@@ -159,6 +172,9 @@ class State:
     in_flight: int
     connections: int
     telemetry_dropped: int
+    receipts: int
+    receipts_ignored: int
+    receipt_problem: str | None
 
 
 class Clock(Protocol):
@@ -217,7 +233,8 @@ class Uplink:
 
     ``birth`` is said at each connection. The settings are checked here (BrokerError); the network is tried after
     ``start`` and for ever. Telemetry that cannot go at once is kept up to ``MAX_TELEMETRY``, then the oldest is dropped
-    and counted.
+    and counted. Receipts by the keys of ``receivers`` are taken; where there are none, nothing is listened to. ``tell``
+    is given a sentence where something is wrong with receipts.
     """
 
     def __init__(
@@ -228,6 +245,8 @@ class Uplink:
         queue: Queue,
         birth: Birth,
         *,
+        receivers: Mapping[str, PublicKey] | None = None,
+        tell: Callable[[str], None] = lambda _: None,
         pauses: Pauses | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -235,6 +254,9 @@ class Uplink:
         self._broker = broker
         self._client_id = f"stopline-{site}-{node}"
         self._queue = queue
+        self._listens = bool(receivers)
+        self._confirmations = Confirmations(receivers or {}, queue, tell)
+        self._tend_at_s = 0.0
         self._clock = clock or _Monotonic()
         self._birth = birth
         pauses = pauses or Pauses()
@@ -268,6 +290,9 @@ class Uplink:
             len(self._sent),
             self._connections,
             self._telemetry_dropped,
+            self._confirmations.taken,
+            self._confirmations.ignored,
+            self._confirmations.problem,
         )
 
     def start(self) -> None:
@@ -304,7 +329,16 @@ class Uplink:
 
     def _connect_check(self) -> None:
         """Raise BrokerError now for settings that can never work."""
-        Connection(self._broker, self._client_id)
+        self._new_connection()
+
+    def _new_connection(self) -> Connection:
+        return Connection(
+            self._broker,
+            self._client_id,
+            will=self._status(OFFLINE),
+            session_s=RECEIPTS_WAIT_S if self._listens else 0,
+            unacknowledged=_MAX_RECEIPTS if self._listens else None,
+        )
 
     def _put(self, publication: Publication) -> None:
         if len(self._telemetry) == MAX_TELEMETRY:
@@ -319,6 +353,7 @@ class Uplink:
     def _attempt(self) -> bool:
         """Connect and serve until that fails or closing is done; says whether it is the latter."""
         try:
+            self._tend()
             if not self._finished():
                 self._serve()
         except StoplineError as error:
@@ -345,10 +380,11 @@ class Uplink:
 
     def _serve(self) -> None:
         """One connection, from the greeting to the end of it."""
-        connection = Connection(self._broker, self._client_id, will=self._status(OFFLINE))
+        connection = self._new_connection()
         try:
             connection.open(self._out_of_time)
             self._connections += 1
+            self._listen(connection)
             self._greet(connection)
             while not self._finished():
                 self._feed(connection)
@@ -364,9 +400,20 @@ class Uplink:
             connection.pump(_POLL_S)
         finally:
             self._take_acks(connection.take_acks())
+        for received in connection.take_received():
+            self._confirmations.take(received.payload)
+            connection.acknowledge(received)
 
     def _out_of_time(self) -> bool:
         return self._closing.is_set() and self._clock.now_s() >= self._close_by_s
+
+    def _listen(self, connection: Connection) -> None:
+        """Subscribe to this node's receipts. Where the broker forbids it the rest goes on, and nothing is let go."""
+        if self._listens:
+            try:
+                connection.subscribe(self.topics.receipt("+"))
+            except BrokerError as error:
+                self._confirmations.complain(f"No receipts can come, so everything is kept: {error}")
 
     def _greet(self, connection: Connection) -> None:
         self._trouble = None
@@ -385,7 +432,16 @@ class Uplink:
             self._exchange(connection)
         connection.close()
 
+    def _tend(self) -> None:
+        """Let the outbox do what time asks for; what is to be sent again stands before what is new."""
+        now_s = self._clock.now_s()
+        if now_s >= self._tend_at_s:
+            self._tend_at_s = now_s + _TEND_S
+            if self._queue.tend():
+                self._cursor = 0
+
     def _feed(self, connection: Connection) -> None:
+        self._tend()
         self._retry_when_due()
         self._check_answers()
         self._send_telemetry(connection)
