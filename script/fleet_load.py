@@ -109,6 +109,16 @@ class Queue:
     def retry(self) -> int:
         return 0
 
+    def event(self, event_id: str) -> bytes | None:
+        with self._lock:
+            return self._rows[event_id].message.payload if event_id in self._rows else None
+
+    def confirmed(self, event_id: str, *, whole: bool) -> int:
+        return self.delivered([event_id] if whole else [])
+
+    def tend(self) -> int:
+        return 0
+
     def counts(self) -> Left:
         with self._lock:
             return Left(len(self._rows))
