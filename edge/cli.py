@@ -75,7 +75,12 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 def replay(
     video: Annotated[str, typer.Argument(help="The recording.")],
     site: SiteFile,
-    signal: Annotated[Path, typer.Option("--signal", help="The lamps' timeline: CSV t_s,group,red,amber,green.")],
+    signal: Annotated[
+        Path,
+        typer.Option(
+            "--signal", help="The lamps' timeline, CSV t_s,group,red,amber,green; or 'view': read in the picture."
+        ),
+    ],
     model: ModelFile = None,
     out: Annotated[Path, typer.Option("--out", help="The folder for passages.csv and events.jsonl.")] = Path(
         "stopline-out"

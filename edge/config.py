@@ -26,6 +26,7 @@ Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 Pixel = Annotated[float, Field(ge=-10_000, le=10_000, allow_inf_nan=False)]
 PixelPoint = tuple[Pixel, Pixel]
 MetrePoint = tuple[Pixel, Pixel]
+PixelBox = tuple[Pixel, Pixel, Pixel, Pixel]
 Pin = Annotated[int, Field(ge=0, le=53)]
 
 
@@ -70,6 +71,37 @@ class Pins(_Settings):
         return self
 
 
+def _region(value: PixelBox) -> PixelBox:
+    if value[2] - value[0] < 2 or value[3] - value[1] < 2:
+        raise ValueError("must be [left, top, right, bottom] and at least 2 pixels in width and height")
+    return value
+
+
+Region = Annotated[PixelBox, AfterValidator(_region)]
+
+
+class View(_Settings):
+    """Where a signal group's lamps are seen in the picture: a box a lamp, or one round the whole head."""
+
+    red_px: Region | None = None
+    amber_px: Region | None = None
+    green_px: Region | None = None
+    head_px: Region | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        lamps = (self.red_px, self.amber_px, self.green_px)
+        if (None in lamps) if self.head_px is None else any(lamps):
+            raise ValueError("name a box for each lamp (red_px, amber_px, green_px), or head_px alone")
+        return self
+
+    @property
+    def regions(self) -> dict[str, PixelBox]:
+        """The boxes that are given, by their keys."""
+        keys = ("red_px", "amber_px", "green_px", "head_px")
+        return {key: box for key in keys if (box := getattr(self, key)) is not None}
+
+
 class SignalGroup(_Settings):
     """How one signal group's lamps are read.
 
@@ -77,6 +109,7 @@ class SignalGroup(_Settings):
     100 or 120 Hz) before it counts as off, ``transition_s`` how long lamps may overlap or all be dark at a change.
     ``uncertainty_s`` bounds the error of an edge's time and is taken off the red time. ``min_amber_s`` is the shortest
     lawful amber: a shorter one suppresses its cycle. ``max_phase_s`` is how long a phase may last before it is stuck.
+    ``pins`` are the inputs that the lamps are wired to, ``view`` is where the picture shows them.
     """
 
     id: Name
@@ -88,6 +121,7 @@ class SignalGroup(_Settings):
     max_phase_s: Annotated[float, Field(gt=0, le=86_400)] = 600.0
     pins: Pins | None = None
     active_low: bool = False
+    view: View | None = None
 
 
 class Lane(_Settings):
@@ -335,6 +369,9 @@ def _check_site(site: Site) -> None:
         for index, name in enumerate(names):
             if name in names[:index]:
                 raise _Located((table, index, "id"), f'"{name}" is used twice: give each its own id')
+    for index, group in enumerate(site.signal_groups):
+        for key, box in group.view.regions.items() if group.view else ():
+            _check_region(site, index, key, box)
     groups = [group.id for group in site.signal_groups]
     for index, lane in enumerate(site.lanes):
         if lane.signal_group not in groups:
@@ -351,6 +388,15 @@ def _check_inside(site: Site, index: int, key: str, line: tuple[Point, Point]) -
     width, height = site.camera.size_px
     if not any(0 <= x <= width and 0 <= y <= height for x, y in line):
         raise _Located(("lanes", index, key), f"lies outside of the {width} x {height} picture of camera.size_px")
+
+
+def _check_region(site: Site, index: int, key: str, box: PixelBox) -> None:
+    width, height = site.camera.size_px
+    if min(box[:2]) < 0 or box[2] > width or box[3] > height:
+        raise _Located(
+            ("signal_groups", index, "view", key),
+            f"reaches out of the {width} x {height} picture of camera.size_px: draw it inside",
+        )
 
 
 def _words(error: ErrorDetails) -> str:

@@ -29,9 +29,9 @@ from edge.records import NS_PER_S, Lamp
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edge.glow import LampReading
     from edge.phases import PhaseTimes
     from edge.records import LampEdge
-    from edge.sources.lampview import LampReading
 
 _KEPT_CHANGES = 512
 _KEPT_READINGS = 256

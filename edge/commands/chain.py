@@ -16,6 +16,7 @@ from edge.evidence.masking import Masker
 from edge.evidence.ring import PacketRing
 from edge.evidence.seal import Seal
 from edge.sources.gpio import LampPins
+from edge.sources.lampview import LampView, LampWatch
 from edge.tracker import TrackerSettings
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from edge.config import Evidence, Site
     from edge.keys import SigningKey
     from edge.mqtt import Topics
+    from edge.records import Size
 
 DEFAULT_PREFIX = "stopline"
 _JUDGED_WITHIN_S = 5.0  # after the confirm line, or the time for it: dwell, debouncing, a track that ends
@@ -35,10 +37,24 @@ def detector_for(site: Site, model_file: Path | None, threads: int) -> Detector:
     return Detector(model, site.camera.size_px, site.detector.region_px, threads=threads)
 
 
-def approach_for(site: Site, detector: Detector, *, trust_start: bool) -> Approach:
-    """The site's approach, judged with the scores that the detector's model file names."""
-    thresholds = detector.model.thresholds
-    return Approach(site, TrackerSettings(high=thresholds.high, low=thresholds.low), trust_start=trust_start)
+def approach_for(site: Site, detector: Detector, *, trust_start: bool, clock_uncertainty_s: float = 0.0) -> Approach:
+    """The site's approach, judged with the scores that the detector's model file names.
+
+    ``clock_uncertainty_s`` is deducted from every red time; lamps read in the picture are known to a frame interval.
+    """
+    scores = TrackerSettings(high=detector.model.thresholds.high, low=detector.model.thresholds.low)
+    return Approach(site, scores, trust_start=trust_start, clock_uncertainty_s=clock_uncertainty_s)
+
+
+def watch_for(site: Site, file: Path, size_px: Size, *, keep: bool = False) -> LampWatch:
+    """The lamps of every lane, read in pictures of ``size_px``; ConfigError where the site tells no place."""
+    for group in dict.fromkeys(lane.signal_group for lane in site.lanes):
+        if site.group(group).view is None:
+            raise ConfigError(
+                f"{file} does not say where the lamps of signal group {group} are in the picture: "
+                "add [signal_groups.view] to it, or name another --signal"
+            )
+    return LampWatch(LampView(site, size_px), keep=keep)
 
 
 def ring_for(evidence: Evidence, site: Site) -> PacketRing:

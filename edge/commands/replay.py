@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.clock import stated_start
@@ -16,6 +17,7 @@ from edge.commands.chain import (
     detector_for,
     masker,
     ring_for,
+    watch_for,
     wiring,
 )
 from edge.commands.ledger import sign_copy
@@ -30,6 +32,7 @@ from edge.mqtt import Connection, Topics
 from edge.node import EventsAlone, Identity, QueuedLamps, Recorder, judge_stream, start_uplink
 from edge.outbox import Outbox
 from edge.pipeline import detect_stream
+from edge.records import NS_PER_S
 from edge.results import ResultFolder
 from edge.sources.gpio import play_through_pins
 from edge.sources.timeline import read_timeline
@@ -38,7 +41,7 @@ from edge.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections import Counter
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
@@ -48,11 +51,15 @@ if TYPE_CHECKING:
     from edge.evidence.keeper import Finished
     from edge.evidence.ring import PacketRing
     from edge.keys import SigningKey
-    from edge.records import LampEdge, Verdict
+    from edge.node import LampFeed
+    from edge.records import Frame, LampEdge, Verdict
     from edge.sources.video import VideoSource
     from edge.uplink import Uplink
 
 PUBLIC_KEY = "node.pub.pem"
+
+VIEW = Path("view")
+"""In place of a timeline: the lamps are read in the picture."""
 
 _NODE_ID = "replay"
 _ASPECT_TOLERANCE = 0.02
@@ -62,7 +69,7 @@ _CONNECT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ReplayRequest:
-    """What the command line asked for."""
+    """What the command line asked for; ``signal`` is a recorded timeline or ``VIEW``."""
 
     video: str
     site: Path
@@ -90,12 +97,25 @@ class ReplayReport:
 
 
 @dataclass(frozen=True, slots=True)
+class _Signal:
+    """Where the lamps come from; ``edges`` are all that were fed so far, ``doubt_s`` is what their times may be off.
+
+    The frames are to be taken from here, for the lamps may be read in them.
+    """
+
+    lamps: LampFeed
+    frames: Iterable[Frame]
+    edges: Sequence[LampEdge]
+    doubt_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Inputs:
     """Everything that was named, read and found good before anything is written."""
 
     site: Site
     site_toml: bytes
-    lamps: tuple[LampEdge, ...]
+    signal: _Signal
     video: VideoSource
     detector: Detector
     node_id: str
@@ -164,13 +184,13 @@ def _judge(
     taker: EventsAlone | CaseKeeper,
 ) -> None:
     """Every frame of the recording through the chain."""
-    video = inputs.video
-    approach = approach_for(inputs.site, inputs.detector, trust_start=True)
+    video, signal = inputs.video, inputs.signal
+    approach = approach_for(inputs.site, inputs.detector, trust_start=True, clock_uncertainty_s=signal.doubt_s)
     telemetry = Telemetry(uplink, approach, recorder, dropped=lambda: 0)
-    stream = detect_stream(video, inputs.detector)
+    stream = detect_stream(signal.frames, inputs.detector)
     end_ns = 0
     with replay_progress(console, video.name, video.frame_count) as advance:
-        for frame, judged in judge_stream(stream, QueuedLamps(inputs.lamps), approach):
+        for frame, judged in judge_stream(stream, signal.lamps, approach):
             for passage in judged:
                 results.record(passage)
                 recorder.record(passage)
@@ -179,7 +199,7 @@ def _judge(
                 telemetry.frame()
                 taker.keep_pace()
                 advance()
-    results.record_lamps(edge for edge in inputs.lamps if edge.t_ns <= end_ns)
+    results.record_lamps(edge for edge in signal.edges if edge.t_ns <= end_ns)
     telemetry.health()
 
 
@@ -194,8 +214,7 @@ def _drain(uplink: Uplink | None) -> str:
 
 def _read_inputs(request: ReplayRequest) -> _Inputs:
     site = load_site(request.site)
-    lamps = read_timeline(request.signal)
-    _check_groups(site, lamps, request.signal)
+    recorded = _recorded(request, site)
     node = load_node(request.node) if request.node else None
     broker = node.broker if node else None
     if request.broker:
@@ -208,12 +227,31 @@ def _read_inputs(request: ReplayRequest) -> _Inputs:
     ring = ring_for(evidence, site) if evidence else None
     video = open_video(request.video, live=False, tap=ring)
     _check_aspect(site, video)
-    if request.via_gpio:
-        lamps = play_through_pins(lamps, wiring(site))
+    signal = _signal(request, site, recorded, video)
     node_id = node.node.id if node else _NODE_ID
     key = _existing_key(request, node)
     site_toml = request.site.read_bytes()
-    return _Inputs(site, site_toml, lamps, video, detector, node_id, key, broker, utc, evidence, ring)
+    return _Inputs(site, site_toml, signal, video, detector, node_id, key, broker, utc, evidence, ring)
+
+
+def _recorded(request: ReplayRequest, site: Site) -> tuple[LampEdge, ...] | None:
+    """The timeline that was named; None where the picture is to tell."""
+    if request.signal == VIEW:
+        if request.via_gpio:
+            raise ConfigError("--via-gpio plays a recorded timeline: name it with --signal, or leave --via-gpio out")
+        return None
+    recorded = read_timeline(request.signal)
+    _check_groups(site, recorded, request.signal)
+    return recorded
+
+
+def _signal(request: ReplayRequest, site: Site, recorded: tuple[LampEdge, ...] | None, video: VideoSource) -> _Signal:
+    """The lamps as recorded, or read in the frames: then an onset lies up to one frame before its picture."""
+    if recorded is None:
+        watch = watch_for(site, request.site, video.size_px, keep=True)
+        return _Signal(watch, watch.frames(video), watch.kept, video.interval_ns / NS_PER_S)
+    lamps = play_through_pins(recorded, wiring(site)) if request.via_gpio else recorded
+    return _Signal(QueuedLamps(lamps), video, lamps, 0.0)
 
 
 def _evidence(node: Node | None) -> Evidence:

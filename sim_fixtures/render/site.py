@@ -11,6 +11,7 @@ import numpy as np
 from .boxes import projected, whole_box
 from .pose import Actor
 from .vehicles import model
+from .views import LAMPS, lamp_views
 
 if TYPE_CHECKING:
     from .camera import Camera
@@ -67,10 +68,14 @@ def site_toml(scene: Scene) -> str:
     """The file `site.toml`."""
     lines = ["schema = 1", "", "[site]", f'id = "{scene.name.replace("_", "-")}"', "", "[camera]"]
     lines += [f"size_px = [{scene.camera.width_px}, {scene.camera.height_px}]", ""]
+    views = lamp_views(scene)
     for group in dict.fromkeys(line.group for line in scene.timelines):
         lines += ["[[signal_groups]]", f'id = "{group}"', f"min_amber_s = {scene.min_amber_s:g}"]
         lines += [f"max_phase_s = {scene.max_phase_s:g}"] if scene.max_phase_s else []
         lines.append("")
+        if group in views:
+            boxes = (f"{lamp}_px = [{', '.join(f'{v:g}' for v in views[group][lamp])}]" for lamp in LAMPS)
+            lines += ["[signal_groups.view]", *boxes, ""]
     for lane in lane_lines(scene):
         lines += ["[[lanes]]", f'id = "{lane.plan.name}"', f'signal_group = "{lane.plan.group}"']
         lines += [f"stop_line_px = {_points(lane.stop_px)}", f"confirm_line_px = {_points(lane.confirm_px)}"]

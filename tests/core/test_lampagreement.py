@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.glow import LampReading
 from edge.lampagreement import LampAgreement
 from edge.phases import PhaseTimes
 from edge.records import Lamp, LampEdge
-from edge.sources.lampview import LampReading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,6 +23,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "## `[camera]`": config.Camera,
     "## `[[signal_groups]]`": config.SignalGroup,
     "### `pins`": config.Pins,
+    "### `view`": config.View,
     "## `[[lanes]]`": config.Lane,
     "## `[rule]`": config.Rule,
     "## `[calibration]`": config.Calibration,
