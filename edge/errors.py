@@ -33,6 +33,10 @@ class BrokerError(StoplineError):
     """A broker that cannot be reached or refuses this node."""
 
 
+class SubscriptionError(BrokerError):
+    """A broker that lets this client in but not subscribe."""
+
+
 class EvidenceError(StoplineError):
     """Evidence that cannot be made, sealed or put together again."""
 

@@ -24,7 +24,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.errors import BrokerError
+from edge.errors import BrokerError, SubscriptionError
 from edge.tls import TidySocket, refusal
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ class Connection:
         if self._lost is not None or code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise BrokerError(self._why("the broker connection was lost"))
         if self._refused_topic is not None:
-            raise BrokerError(f"The broker refuses {self._refused_topic}")
+            raise SubscriptionError(f"The broker refuses {self._refused_topic}")
         return len(self._received) + len(self._acks) > before
 
     def _exchange(self, timeout_s: float) -> MQTTErrorCode:
