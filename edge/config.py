@@ -247,13 +247,15 @@ def _recipient(value: str) -> str:
 class Evidence(_Settings):
     """What is kept of a violation, and who can open it.
 
-    ``recipients`` are age public keys; each one's owner can open the bundle alone. The clip covers ``before_s`` before
-    and ``after_s`` after the crossing, out of at most ``ring_mb`` of compressed video kept in memory. A bundle over
-    ``part_kb`` (of 1024 bytes) travels in parts.
+    ``recipients`` are age public keys; each one's owner can open the bundle alone. The node keeps its own copy, sealed,
+    for ``keep_hours`` after it was delivered. The clip covers ``before_s`` before and ``after_s`` after the crossing,
+    out of at most ``ring_mb`` of compressed video kept in memory. A bundle over ``part_kb`` (of 1024 bytes) travels in
+    parts.
     """
 
     seal: Literal["age", "none"] = "age"
     recipients: Annotated[tuple[Annotated[str, AfterValidator(_recipient)], ...], Field(max_length=16)] = ()
+    keep_hours: Annotated[float, Field(ge=0, le=8760, allow_inf_nan=False)] = 0.0
     before_s: Annotated[float, Field(ge=1, le=60, allow_inf_nan=False)] = 6.0
     after_s: Annotated[float, Field(ge=1, le=60, allow_inf_nan=False)] = 6.0
     ring_mb: Annotated[int, Field(ge=1, le=1024)] = 64
@@ -268,6 +270,12 @@ class Evidence(_Settings):
         if self.seal == "none" and self.recipients:
             raise ValueError('seal is "none" though recipients are named: remove one of the two')
         return self
+
+
+class Receiver(_Settings):
+    """Whose receipts count: ``keys`` are files of public keys. What none of them has confirmed stays in the outbox."""
+
+    keys: Annotated[tuple[Path, ...], Field(min_length=1, max_length=16)]
 
 
 class Ledger(_Settings):
@@ -294,6 +302,7 @@ class Node(_Settings):
     schema_: Literal[1] = Field(alias="schema")
     node: NodeName
     broker: Broker | None = None
+    receiver: Receiver | None = None
     evidence: Evidence | None = None
     ledger: Ledger = Ledger()
 
@@ -316,7 +325,10 @@ def load_site(path: Path) -> Site:
 
 def load_node(path: Path) -> Node:
     """Read and check a node file; paths in it are relative to its folder. ConfigError as for a site file."""
-    _, node = _load(path, Node)
+    raw, node = _load(path, Node)
+    if node.receiver is not None and node.broker is None:
+        words = "receipts come over a broker and none is named: add [broker], or remove this table"
+        raise ConfigError(_sentence(path, raw, ("receiver",), words))
     return _resolved(node, path.parent)
 
 
@@ -328,7 +340,10 @@ def _resolved(node: Node, folder: Path) -> Node:
         files = ("ca", "cert", "key", "password_file")
         given = {file: folder / value for file in files if (value := getattr(broker, file)) is not None}
         broker = broker.model_copy(update=given)
-    return node.model_copy(update={"node": name, "broker": broker})
+    receiver = node.receiver
+    if receiver is not None:
+        receiver = receiver.model_copy(update={"keys": tuple(folder / key for key in receiver.keys)})
+    return node.model_copy(update={"node": name, "broker": broker, "receiver": receiver})
 
 
 _File = TypeVar("_File", Site, Node)

@@ -30,6 +30,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "## `[detector]`": config.DetectorRegion,
     "### `[node]`": config.NodeName,
     "### `[broker]`": config.Broker,
+    "### `[receiver]`": config.Receiver,
     "### `[evidence]`": config.Evidence,
     "### `[ledger]`": config.Ledger,
 }
