@@ -113,6 +113,8 @@ class SignalPhases:
         self._now_ns = BEGINNING_NS
         self._settled_ns = BEGINNING_NS
         self.late_edges = 0
+        self._forgotten_glitches = 0
+        self._filters: dict[Lamp, LampFilter] = {}
         self.intervals: deque[PhaseInterval] = deque(
             [PhaseInterval(Phase.UNKNOWN, BEGINNING_NS, None, onset_seen=False)], maxlen=_KEPT_INTERVALS
         )
@@ -120,12 +122,18 @@ class SignalPhases:
         self._forget_lamps()
 
     def _forget_lamps(self) -> None:
+        self._forgotten_glitches = self.glitches
         self._filters = {lamp: LampFilter(self._times) for lamp in Lamp}
         self._lit: dict[Lamp, bool] = {}
         self._waiting: list[tuple[int, Lamp, bool]] = []
         # The aspect last shown for good, whether or not the phase follows it, and one that may be but an overlap.
         self._shown: Phase | Fault | None = None
         self._pending: tuple[int, Phase | Fault] | None = None
+
+    @property
+    def glitches(self) -> int:
+        """How many pulses of its lamps were too short to count."""
+        return self._forgotten_glitches + sum(lamp.glitches for lamp in self._filters.values())
 
     @property
     def settled_ns(self) -> int:

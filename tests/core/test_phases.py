@@ -268,6 +268,17 @@ def test_an_input_lost_twice_is_one_fault_and_may_come_back_at_the_same_instant(
     assert phases.late_edges == 0
 
 
+def test_glitches_of_all_lamps_are_counted_also_across_a_lost_input() -> None:
+    phases = played([("r", 5 * S)])
+    for lamp in (Lamp.AMBER, Lamp.GREEN):
+        phases.feed(edge(6 * S, lamp, lit=True))
+        phases.feed(edge(6 * S + 9 * MS, lamp, lit=False))
+    phases.advance(7 * S)
+    assert phases.glitches == 2
+    phases.lost(8 * S)
+    assert phases.glitches == 2
+
+
 def test_an_edge_from_the_settled_past_means_a_lost_input() -> None:
     phases = played([("r", 5 * S)])
     before = phases.at(2 * S)
