@@ -11,16 +11,15 @@ that is away, and forgets one only when the outbox has noted it.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from secrets import SystemRandom
 from typing import TYPE_CHECKING, Final, Protocol
 
 from edge.confirmation import Confirmations, Confirmed
-from edge.errors import BrokerError, StoplineError
+from edge.errors import BrokerError, StoplineError, SubscriptionError
 from edge.mqtt import MAX_IN_FLIGHT, Ack, Connection, Publication, Topics
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from edge.config import Broker
     from edge.keys import PublicKey
-    from edge.records import Fault, Phase
+    from edge.messages import Birth, Health, Signal
 
 ONLINE: Final = b"online"
 OFFLINE: Final = b"offline"
@@ -42,6 +41,7 @@ _JSON = "application/json"
 _PLAIN = "text/plain; charset=utf-8"
 _POLL_S = 0.05
 _TEND_S = 1.0
+_DEAF_S = 600.0
 _MAX_RECEIPTS = 100  # on their way at once
 _ACK_TIMEOUT_S = 60.0
 _SLOWEST_BYTES_S = 8_000  # of a line that is still worth waiting for
@@ -109,37 +109,6 @@ class Queue(Confirmed, Protocol):
     def counts(self) -> QueueCounts:
         """How much is left."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Birth:
-    """What runs on the node: said at every connection, retained. ``kid`` names the key that signs its events."""
-
-    software: str
-    model_sha256: str
-    site_sha256: str
-    kid: str
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """Counters since the node started; ``passages`` by verdict, the basis of a public report. No picture, no track."""
-
-    uptime_s: float
-    frames: int
-    frames_dropped: int
-    passages: Mapping[str, int] = field(default_factory=dict)
-    unrecorded: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """A phase that a signal group entered at ``t_s`` on the node's own clock."""
-
-    group: str
-    phase: Phase
-    t_s: float
-    fault: Fault | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +203,8 @@ class Uplink:
     ``birth`` is said at each connection. The settings are checked here (BrokerError); the network is tried after
     ``start`` and for ever. Telemetry that cannot go at once is kept up to ``MAX_TELEMETRY``, then the oldest is dropped
     and counted. Receipts by the keys of ``receivers`` are taken; where there are none, nothing is listened to. ``tell``
-    is given a sentence where something is wrong with receipts.
+    is given a sentence where something is wrong with receipts. ``delivered`` is called on the uplink's thread with the
+    ids that the broker has just taken.
     """
 
     def __init__(
@@ -247,6 +217,7 @@ class Uplink:
         *,
         receivers: Mapping[str, PublicKey] | None = None,
         tell: Callable[[str], None] = lambda _: None,
+        delivered: Callable[[Sequence[str]], None] = lambda _: None,
         pauses: Pauses | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -256,6 +227,8 @@ class Uplink:
         self._queue = queue
         self._listens = bool(receivers)
         self._confirmations = Confirmations(receivers or {}, queue, tell)
+        self._deaf_until_s: float | None = None
+        self._delivered = delivered
         self._tend_at_s = 0.0
         self._clock = clock or _Monotonic()
         self._birth = birth
@@ -306,12 +279,12 @@ class Uplink:
             raise BrokerError(self._trouble or f"The broker at {self._broker.url} has not answered in {timeout_s:g} s")
 
     def send_health(self, health: Health) -> None:
-        """Publish counters; the broker forgets them after ``HEALTH_EXPIRY_S``."""
-        self._put(Publication(self.topics.health, _json(asdict(health)), _JSON, qos=0, expiry_s=HEALTH_EXPIRY_S))
+        """Publish how the node is; the broker forgets it after ``HEALTH_EXPIRY_S``."""
+        self._put(Publication(self.topics.health, encoded(health), _JSON, qos=0, expiry_s=HEALTH_EXPIRY_S))
 
     def send_signal(self, signal: Signal) -> None:
         """Publish a phase; the broker forgets it after ``SIGNAL_EXPIRY_S``."""
-        self._put(Publication(self.topics.signal, _json(asdict(signal)), _JSON, qos=0, expiry_s=SIGNAL_EXPIRY_S))
+        self._put(Publication(self.topics.signal, encoded(signal), _JSON, qos=0, expiry_s=SIGNAL_EXPIRY_S))
 
     def send_checkpoint(self, note: bytes) -> None:
         """Publish a checkpoint, retained; where the broker is away, the last one given when it is back."""
@@ -336,8 +309,8 @@ class Uplink:
             self._broker,
             self._client_id,
             will=self._status(OFFLINE),
-            session_s=RECEIPTS_WAIT_S if self._listens else 0,
-            unacknowledged=_MAX_RECEIPTS if self._listens else None,
+            session_s=RECEIPTS_WAIT_S if self._hears else 0,
+            unacknowledged=_MAX_RECEIPTS if self._hears else None,
         )
 
     def _put(self, publication: Publication) -> None:
@@ -356,6 +329,9 @@ class Uplink:
             self._tend()
             if not self._finished():
                 self._serve()
+        except SubscriptionError as error:
+            self._stay_deaf(error)
+            return self._out_of_time()
         except StoplineError as error:
             self._trouble = str(error)
             return self._out_of_time()
@@ -408,17 +384,28 @@ class Uplink:
         return self._closing.is_set() and self._clock.now_s() >= self._close_by_s
 
     def _listen(self, connection: Connection) -> None:
-        """Subscribe to this node's receipts. Where the broker forbids it the rest goes on, and nothing is let go."""
-        if self._listens:
-            try:
-                connection.subscribe(self.topics.receipt("+"))
-            except BrokerError as error:
-                self._confirmations.complain(f"No receipts can come, so everything is kept: {error}")
+        """Subscribe to this node's receipts."""
+        if self._hears:
+            connection.subscribe(self.topics.receipt("+"))
+
+    def _stay_deaf(self, error: SubscriptionError) -> None:
+        """Go on without receipts for a while where the broker forbids them: what is new can still be sent."""
+        self._confirmations.complain(f"No receipts can come, so nothing is let go: {error}")
+        self._deaf_until_s = self._clock.now_s() + _DEAF_S
+
+    def _listen_again_when_due(self) -> None:
+        if self._deaf_until_s is not None and self._clock.now_s() >= self._deaf_until_s:
+            self._deaf_until_s = None
+            raise BrokerError("The broker is asked for receipts once more, over a new connection")
+
+    @property
+    def _hears(self) -> bool:
+        return self._listens and self._deaf_until_s is None
 
     def _greet(self, connection: Connection) -> None:
         self._trouble = None
         self._say(connection, self._status(ONLINE))
-        self._say(connection, Publication(self.topics.birth, _json(asdict(self._birth)), _JSON, retain=True))
+        self._say(connection, Publication(self.topics.birth, encoded(self._birth), _JSON, retain=True))
         self._repeat_checkpoint()
         self._connected.set()
 
@@ -444,6 +431,7 @@ class Uplink:
         self._tend()
         self._retry_when_due()
         self._check_answers()
+        self._listen_again_when_due()
         self._send_telemetry(connection)
         if connection.room > 0:
             self._say_checkpoint(connection)
@@ -504,6 +492,7 @@ class Uplink:
         done = [sent.message_id for sent in taken if sent.message_id is not None]
         if done:
             self._queue.delivered(done)
+            self._delivered(done)
         if taken:
             self._pause.reset()
         if any(sent.refusals for sent in taken):
@@ -546,7 +535,3 @@ class Uplink:
 
     def _status(self, word: bytes) -> Publication:
         return Publication(self.topics.status, word, _PLAIN, retain=True)
-
-
-def _json(values: Mapping[str, object]) -> bytes:
-    return json.dumps(values, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
