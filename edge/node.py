@@ -14,12 +14,12 @@ from edge.records import Verdict
 from edge.uplink import Birth, Uplink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from edge.approach import Approach, Judged
     from edge.clock import UtcMapping
     from edge.config import Broker, Site
-    from edge.keys import SigningKey
+    from edge.keys import PublicKey, SigningKey
     from edge.outbox import Outbox
     from edge.records import Detection, Frame, LampEdge
 
@@ -70,12 +70,22 @@ class Identity:
     model_sha256: str
 
 
-def start_uplink(broker: Broker | None, site: Site, identity: Identity, outbox: Outbox) -> Uplink | None:
-    """Begin to send what the outbox holds; None where no broker is named and events stay there."""
+def start_uplink(
+    broker: Broker | None,
+    site: Site,
+    identity: Identity,
+    outbox: Outbox,
+    receivers: Mapping[str, PublicKey] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Uplink | None:
+    """Begin to send what the outbox holds; None where no broker is named and events stay there.
+
+    ``receivers`` are the keys whose receipts count; ``tell`` is given a sentence where something is wrong with them.
+    """
     if broker is None:
         return None
     birth = Birth(__version__, identity.model_sha256, site.sha256, identity.key.kid)
-    uplink = Uplink(broker, site.site.id, identity.node, outbox, birth)
+    uplink = Uplink(broker, site.site.id, identity.node, outbox, birth, receivers=receivers, tell=tell)
     uplink.start()
     return uplink
 

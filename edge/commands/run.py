@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from edge.clock import monotonic_to_utc
 from edge.commands.chain import DEFAULT_PREFIX, approach_for, desk_for, detector_for, masker, ring_for, wiring
 from edge.config import load_node, load_site
+from edge.delivery import Keeping
 from edge.errors import ConfigError, OutboxError
 from edge.evidence.keeper import CaseKeeper
-from edge.keys import load_signing_key
+from edge.keys import load_public_keys, load_signing_key
 from edge.ledger.checkpoint import origin_of
 from edge.ledger.publisher import Publisher, Source
 from edge.mqtt import Topics
@@ -67,6 +68,7 @@ def run(request: RunRequest) -> RunReport:
     """Judge a live source until SIGTERM or SIGINT. Raises SourceError where camera or lamps fail."""
     site, node = load_site(request.site), load_node(request.node)
     key = load_signing_key(node.node.key)
+    receivers = load_public_keys(node.receiver.keys) if node.receiver else {}
     recorded = read_timeline(request.signal) if request.signal else None
     pins = [] if recorded else _all_wired(site)
     evidence = _sealed(node, request.node)
@@ -76,13 +78,14 @@ def run(request: RunRequest) -> RunReport:
     topics = Topics(node.broker.prefix if node.broker else DEFAULT_PREFIX, site.site.id, node.node.id)
     with ExitStack() as stack:
         video = stack.enter_context(_open_live(request.source, ring))
-        outbox = stack.enter_context(Outbox(_made(node.node.state) / "outbox.sqlite"))
+        keeping = Keeping(receipts=bool(receivers), keep_s=evidence.keep_hours * 3600)
+        outbox = stack.enter_context(Outbox(_made(node.node.state) / "outbox.sqlite", keeping=keeping))
         desk = desk_for(evidence, site, request.site.read_bytes(), key, topics)
         keeper = CaseKeeper(outbox, desk, ring, evidence, masker())
         recorder = Recorder(site, identity, keeper, monotonic_to_utc)
         approach = approach_for(site, detector, trust_start=False)
         lamps = PlayedLamps(recorded) if recorded else stack.enter_context(_wired_lamps(pins))
-        uplink = start_uplink(node.broker, site, identity, outbox)
+        uplink = start_uplink(node.broker, site, identity, outbox, receivers, _tell)
         checkpoints = None
         if uplink is not None:
             stack.callback(uplink.close, _DRAIN_S)
@@ -100,6 +103,10 @@ def run(request: RunRequest) -> RunReport:
         telemetry.health()
         video.close()  # so that the evidence waits for no more pictures
     return RunReport(video.stats.decoded, video.stats.dropped, recorder.verdicts)
+
+
+def _tell(problem: str) -> None:
+    sys.stderr.write(f"{problem}\n")
 
 
 def _record(recorder: Recorder, passage: Judged) -> None:

@@ -184,6 +184,35 @@ def test_a_node_files_mistakes_have_their_lines(tmp_path: Path, old: str, new: s
         load_node(path)
 
 
+RECEIVER = NODE + '[receiver]\nkeys = ["archive.pem", "keys/second.pem"]\n'
+
+
+def test_receivers_are_named_by_files_beside_the_node_file(tmp_path: Path) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text(RECEIVER)
+    receiver = load_node(path).receiver
+    assert receiver is not None
+    assert receiver.keys == (tmp_path / "archive.pem", tmp_path / "keys" / "second.pem")
+    path.write_text(NODE)
+    assert load_node(path).receiver is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('["archive.pem", "keys/second.pem"]', "[]", "line 8: receiver.keys: "),
+        ("keys = ", "key = ", "line 7: receiver.keys: is missing"),
+        ('[broker]\nurl = "mqtts://broker.example:8883"\nca = "ca.pem"\n', "", "line 4: receiver: receipts come over a"),
+        ("[receiver]", '[evidence]\nseal = "none"\nkeep_hours = -1\n[receiver]', "line 9: evidence.keep_hours: "),
+    ],
+)
+def test_mistakes_about_receivers_have_their_lines(tmp_path: Path, old: str, new: str, words: str) -> None:
+    path = tmp_path / "node.toml"
+    path.write_text(RECEIVER.replace(old, new))
+    with pytest.raises(ConfigError, match=words):
+        load_node(path)
+
+
 def test_a_line_is_found_in_nested_tables_and_falls_back_to_the_table() -> None:
     text = 'schema = 1\n[[lanes]]\nid = "a"\n[[lanes]]\nid = "b"\n[lanes.extra]\nx = 1\n[rule]\nx = 2\n'
     assert find_line(text, ("lanes", 1, "id")) == 5
