@@ -202,7 +202,7 @@ def test_receivers_are_named_by_files_beside_the_node_file(tmp_path: Path) -> No
     [
         ('["archive.pem", "keys/second.pem"]', "[]", "line 8: receiver.keys: "),
         ("keys = ", "key = ", "line 7: receiver.keys: is missing"),
-        ('[broker]\nurl = "mqtts://broker.example:8883"\nca = "ca.pem"\n', "", "line 4: receiver: receipts come over a"),
+        ('[broker]\nurl = "mqtts://broker.example:8883"\nca = "ca.pem"\n', "", "line 4: receiver: receipts come"),
         ("[receiver]", '[evidence]\nseal = "none"\nkeep_hours = -1\n[receiver]', "line 9: evidence.keep_hours: "),
     ],
 )
