@@ -24,6 +24,7 @@ from edge.records import Fault, Phase, Verdict
 from edge.uplink import Birth, Health, Signal, Uplink
 from tests.broker import Heard, Listener, Mosquitto, wait_until
 from tests.cases import EVENT_ID, ORIGIN, SITE, signing_key, unsigned
+from tests.uplink.test_receipts import receiving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,9 +84,9 @@ def evidence_of(event_id: str, topics: Topics) -> Iterator[Message]:
 
 
 def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
-    """All that a node publishes in its life, from the greeting to the goodbye."""
+    """All that a node publishes in its life, from the greeting to the goodbye, and what a receiver answers."""
     raw = event.sign(unsigned(), KEY)
-    with Listener(broker.port) as listener:
+    with Listener(broker.port) as listener, receiving(outbox._path.parent, broker.url):
         birth = Birth(ORIGIN.software, ORIGIN.model_sha256, SITE.sha256, KEY.kid)
         uplink = Uplink(Broker(url=broker.url), "main-and-3rd", "edge-1", outbox, birth)
         uplink.start()
@@ -102,6 +103,7 @@ def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
         wait_until(lambda: listener.on(uplink.topics.health) and listener.on(uplink.topics.violation))
         uplink.close(10)
         wait_until(lambda: len(listener.on(uplink.topics.status)) == 2)
+        wait_until(lambda: listener.on(uplink.topics.receipt(EVENT_ID)), what="the receipt")
         assert listener.on(uplink.topics.violation)[0].payload == raw
         return list(listener.heard)
 
@@ -167,7 +169,7 @@ def test_the_document_is_whole() -> None:
         assert resolve(reference), reference
     for channel in DOCUMENT["channels"].values():
         assert set(channel["parameters"]) == set(re.findall(r"\{(\w+)\}", channel["address"]))
-    for operation in DOCUMENT["operations"].values():
-        assert operation["action"] == "send"
+    for name, operation in DOCUMENT["operations"].items():
+        assert operation["action"] == ("receive" if name == "takeReceipt" else "send")
     for schema in DOCUMENT["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
