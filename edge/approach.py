@@ -49,6 +49,16 @@ class Approach:
         }
         self._waiting: list[Passage] = []
 
+    @property
+    def skipped(self) -> int:
+        """Frames that were not later than the one before, and so were left out."""
+        return self._tracker.skipped
+
+    @property
+    def duplicates(self) -> int:
+        """Passages left out since another box on the same vehicle had made them."""
+        return self._finder.duplicates
+
     def lamp(self, edge: LampEdge) -> None:
         """Take a raw lamp edge; groups that the site does not know are left aside."""
         if edge.group in self.phases:

@@ -9,19 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge import __version__, event
+from edge.messages import Birth
 from edge.outbox import Message
 from edge.records import Verdict
-from edge.uplink import Birth, Uplink
+from edge.uplink import Uplink
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from edge.approach import Approach, Judged
     from edge.clock import UtcMapping
     from edge.config import Broker, Site
     from edge.keys import PublicKey, SigningKey
     from edge.outbox import Outbox
-    from edge.records import Detection, Frame, LampEdge
+    from edge.records import Detection, Frame, LampEdge, VehicleClass
 
 
 class LampFeed(Protocol):
@@ -77,15 +78,19 @@ def start_uplink(
     outbox: Outbox,
     receivers: Mapping[str, PublicKey] | None = None,
     tell: Callable[[str], None] = lambda _: None,
+    delivered: Callable[[Sequence[str]], None] = lambda _: None,
 ) -> Uplink | None:
     """Begin to send what the outbox holds; None where no broker is named and events stay there.
 
     ``receivers`` are the keys whose receipts count; ``tell`` is given a sentence where something is wrong with them.
+    ``delivered`` is called with the ids that the broker has just taken.
     """
     if broker is None:
         return None
     birth = Birth(__version__, identity.model_sha256, site.sha256, identity.key.kid)
-    uplink = Uplink(broker, site.site.id, identity.node, outbox, birth, receivers=receivers, tell=tell)
+    uplink = Uplink(
+        broker, site.site.id, identity.node, outbox, birth, receivers=receivers, tell=tell, delivered=delivered
+    )
     uplink.start()
     return uplink
 
@@ -127,7 +132,8 @@ class Recorder:
 
     ``numbers`` gives the sequence number in place of the outbox's own, where it is given. ``utc`` is asked at each
     event, since a live clock's mapping drifts; it gives None where UTC is not known. ``unrecorded`` counts violations
-    that there was no room for; its owner sees the error and decides.
+    that there was no room for; its owner sees the error and decides. ``expect`` is called with each event's id and the
+    instant that its last needed picture was taken.
     """
 
     def __init__(
@@ -137,27 +143,32 @@ class Recorder:
         taker: CaseTaker,
         utc: Callable[[], UtcMapping | None],
         numbers: Iterator[int] | None = None,
+        expect: Callable[[str, int], None] = lambda _id, _t_ns: None,
     ) -> None:
         self._site = site
         self._identity = identity
         self._taker = taker
         self._utc = utc
         self._numbers = numbers
+        self._expect = expect
         self.verdicts: Counter[Verdict] = Counter()
+        self.classes: Counter[tuple[VehicleClass, Verdict]] = Counter()
         self.unrecorded = 0
 
     def record(self, judged: Judged) -> None:
         """Count a passage; a violation is durable on return. OutboxError where there is no room for it."""
         self.verdicts[judged.judgement.verdict] += 1
+        self.classes[judged.passage.vehicle_class, judged.judgement.verdict] += 1
         if judged.judgement.verdict is not Verdict.VIOLATION:
             return
         case, passage = self._case(judged), judged.passage
         until_ns = max(passage.t_cross_ns, passage.t_confirm_ns or 0)
-        self._taker.take(lambda sequence: self._document(case, sequence), passage.t_cross_ns, until_ns)
+        self._taker.take(lambda sequence: self._document(case, sequence, until_ns), passage.t_cross_ns, until_ns)
 
-    def _document(self, case: event.ViolationCase, sequence: int) -> dict[str, Any]:
+    def _document(self, case: event.ViolationCase, sequence: int, until_ns: int) -> dict[str, Any]:
         number = sequence if self._numbers is None else next(self._numbers)
         event_id = event.uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10))
+        self._expect(event_id, until_ns)
         return event.build(case, event_id=event_id, nonce=secrets.token_bytes(16), sequence=number)
 
     def _case(self, judged: Judged) -> event.ViolationCase:

@@ -1,29 +1,72 @@
-"""What the node tells of itself: phases as they change, and its counters now and then."""
+"""What the node tells of itself: phases as they change; how it is, every ten seconds and at once where that changes.
+
+A thread of its own tells it, so that a node whose camera has fallen silent still says so.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
-from typing import TYPE_CHECKING, Final
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
+from edge import machine, messages
+from edge.clock import chrony_bound_ms
+from edge.latency import Deliveries, Durations
+from edge.messages import Health, Signal
 from edge.records import NS_PER_S, Phase
-from edge.uplink import Health, Signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
 
     from edge.approach import Approach
+    from edge.health import Status
     from edge.ledger.publisher import Publisher
     from edge.node import Recorder
-    from edge.records import PhaseInterval
+    from edge.outbox import Counts
+    from edge.records import Fault, PhaseInterval, VehicleClass, Verdict
     from edge.uplink import Uplink
 
 HEALTH_EVERY_S: Final = 10.0
+SILENT_AFTER_S: Final = 2.0
+_LOOK_EVERY_S = 0.5
+_JOIN_S = 15.0
+
+
+class Told(Protocol):
+    """Where health goes beside the broker."""
+
+    def __call__(self, health: Health) -> None:
+        """Take it; called on the telemetry's thread."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Gauges:
+    """Where the figures come from that telemetry does not count itself. Each may be asked from any thread.
+
+    ``queue`` is the outbox's counts, ``backlog`` says how many pictures wait for the detector and for judgement, and
+    how many cases for their evidence. ``status`` is the arming state, None where there is none. ``state`` is the
+    folder of the outbox.
+    """
+
+    queue: Callable[[], Counts] | None = None
+    backlog: Callable[[], messages.Backlog] = messages.Backlog
+    status: Callable[[], Status | None] = lambda: None
+    clock_bound_ms: Callable[[], float | None] = chrony_bound_ms
+    state: Path = Path()
 
 
 class Telemetry:
-    """Tells the broker what the signal groups show and what the node has counted. Without an uplink it does nothing.
+    """Tells the broker, and ``also`` where that is given, how the node is.
 
-    ``checkpoints`` are those of the node's ledger; None where it has none of its own.
+    In a ``with`` a thread tells it; without, ``frame`` does, as is enough for a recording. ``dropped`` counts live
+    pictures that nobody took in time. ``checkpoints`` are those of the node's ledger; None where it has none of its
+    own. ``live`` says that frames bear the monotonic clock's time, so that latencies mean something. Where neither an
+    uplink nor ``also`` is given nothing is told.
     """
 
     def __init__(
@@ -33,40 +76,190 @@ class Telemetry:
         recorder: Recorder,
         dropped: Callable[[], int],
         checkpoints: Publisher | None = None,
+        *,
+        gauges: Gauges | None = None,
+        deliveries: Deliveries | None = None,
+        also: Told | None = None,
+        live: bool = False,
     ) -> None:
         self._uplink = uplink
         self._checkpoints = checkpoints
         self._approach = approach
         self._recorder = recorder
         self._dropped = dropped
+        self._gauges = gauges or Gauges()
+        self._deliveries = deliveries or Deliveries()
+        self._also = also
+        self._live = live
+        self._judged = Durations()
         self._frames = 0
+        self._frame_s: float | None = None
         self._shown: dict[str, PhaseInterval] = {}
-        self._start_s = time.monotonic()
-        self._health_due_s = self._start_s + HEALTH_EVERY_S
+        self._faults: dict[str, Counter[str]] = {group: Counter() for group in approach.phases}
+        self._start_s = self._told_s = time.monotonic()
+        self._told_frames = 0
+        self._telling = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
 
-    def frame(self) -> None:
-        """One more frame has been judged."""
+    def __enter__(self) -> Self:
+        if self._is_told:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join(_JOIN_S)
+
+    @property
+    def _is_told(self) -> bool:
+        return self._uplink is not None or self._also is not None
+
+    def frame(self, t_ns: int = 0) -> None:
+        """One more frame, taken at ``t_ns``, has been judged; called in the main thread."""
         self._frames += 1
-        if self._uplink is None:
-            return
+        self._frame_s = now_s = time.monotonic()
+        if self._live:
+            self._judged.add(time.monotonic_ns() - t_ns)
         for group, phases in self._approach.phases.items():
             shown = phases.current
-            if shown != self._shown.get(group) and shown.phase is not Phase.UNKNOWN:
-                self._uplink.send_signal(Signal(group, shown.phase, shown.start_ns / NS_PER_S, shown.fault))
-            self._shown[group] = shown
-        now_s = time.monotonic()
+            if shown != self._shown.get(group):
+                self._shown[group] = shown
+                self._say(group, shown)
         if self._checkpoints is not None:
             self._checkpoints.look(now_s)
-        if now_s >= self._health_due_s:
+        if not self._thread.is_alive() and self._is_due:
             self.health()
 
+    @property
+    def _is_due(self) -> bool:
+        return self._is_told and time.monotonic() - self._told_s >= HEALTH_EVERY_S
+
+    def _say(self, group: str, shown: PhaseInterval) -> None:
+        if shown.fault is not None:
+            self._faults[group][shown.fault.value] += 1
+        if self._uplink is not None and shown.phase is not Phase.UNKNOWN:
+            self._uplink.send_signal(Signal(group, shown.phase, shown.start_ns / NS_PER_S, shown.fault))
+
     def health(self) -> None:
-        """Publish the counters now."""
-        if self._uplink is None:
+        """Tell now how the node is."""
+        if not self._is_told:
             return
-        now_s = time.monotonic()
-        self._health_due_s = now_s + HEALTH_EVERY_S
-        passages = {verdict.value: number for verdict, number in sorted(self._recorder.verdicts.items())}
-        uptime_s = round(now_s - self._start_s, 3)
-        unrecorded = self._recorder.unrecorded
-        self._uplink.send_health(Health(uptime_s, self._frames, self._dropped(), passages, unrecorded))
+        with self._telling:
+            health = self._health()
+            if self._uplink is not None:
+                self._uplink.send_health(health)
+            if self._also is not None:
+                self._also(health)
+
+    def _run(self) -> None:
+        noted = None
+        while not self._over.wait(_LOOK_EVERY_S):
+            now = self._notable()
+            if now != noted or self._is_due:
+                noted = now
+                self.health()
+
+    def _notable(self) -> tuple[object, ...]:
+        """What is told at once when it changes."""
+        status = self._gauges.status()
+        state = None if status is None else (status.state, tuple(finding.check for finding in status.reasons))
+        silent_s = self._silent_s()
+        return state, self._lamp_faults(), silent_s is not None and silent_s > SILENT_AFTER_S
+
+    def _lamp_faults(self) -> tuple[tuple[str, Fault | None], ...]:
+        return tuple((group, phases.current.fault) for group, phases in self._approach.phases.items())
+
+    def _silent_s(self) -> float | None:
+        frame_s = self._frame_s
+        return None if frame_s is None else time.monotonic() - frame_s
+
+    def _health(self) -> Health:
+        uptime_s = round(time.monotonic() - self._start_s, 3)
+        return Health(
+            uptime_s,
+            self._frame_counts(),
+            arming=_arming(self._gauges.status()),
+            latency=messages.Latency(self._judged.quantiles(), self._deliveries.durations.quantiles()),
+            outbox=_outbox(self._gauges.queue),
+            backlog=self._gauges.backlog(),
+            machine=self._machine(),
+            link=_link(self._uplink),
+            lamps={group: self._lamps(group) for group in self._approach.phases},
+            passages=_by_verdict(self._recorder.verdicts),
+            classes=_by_class(self._recorder.classes),
+            unrecorded=self._recorder.unrecorded,
+            duplicates=self._approach.duplicates,
+        )
+
+    def _frame_counts(self) -> messages.Frames:
+        now_s, frames = time.monotonic(), self._frames
+        elapsed_s, self._told_s = now_s - self._told_s, now_s
+        fps = (frames - self._told_frames) / elapsed_s if elapsed_s > 0 else 0.0
+        self._told_frames = frames
+        silent_s = self._silent_s()
+        return messages.Frames(
+            frames,
+            self._dropped(),
+            self._approach.skipped,
+            round(fps, 2),
+            None if silent_s is None else round(silent_s, 2),
+        )
+
+    def _machine(self) -> messages.Machine:
+        bound_ms = self._gauges.clock_bound_ms() if self._live else None
+        return messages.Machine(
+            machine.temperature_c(),
+            machine.throttling(),
+            machine.disk_free_bytes(self._gauges.state),
+            machine.memory_bytes(),
+            None if bound_ms is None else round(bound_ms, 3),
+        )
+
+    def _lamps(self, group: str) -> messages.Lamps:
+        phases = self._approach.phases[group]
+        current = phases.current
+        return messages.Lamps(
+            current.phase, current.fault, dict(self._faults[group]), phases.glitches, phases.late_edges
+        )
+
+
+def _arming(status: Status | None) -> messages.Arming | None:
+    if status is None:
+        return None
+    checks = tuple(
+        messages.Check(finding.check.value, finding.outcome.value, finding.words, finding.value)
+        for finding in status.findings
+    )
+    for_s = round((time.monotonic_ns() - status.since_ns) / NS_PER_S, 1)
+    return messages.Arming(status.state.value, for_s, checks)
+
+
+def _outbox(queue: Callable[[], Counts] | None) -> messages.Queued:
+    if queue is None:
+        return messages.Queued()
+    counts = queue()
+    return messages.Queued(
+        counts.pending, counts.refused, counts.sent, counts.open_cases, counts.waiting_bytes, counts.delivered
+    )
+
+
+def _link(uplink: Uplink | None) -> messages.Link:
+    if uplink is None:
+        return messages.Link()
+    state = uplink.state
+    return messages.Link(state.connections, state.telemetry_dropped, state.refusal)
+
+
+def _by_verdict(verdicts: Mapping[Verdict, int]) -> dict[str, int]:
+    return {verdict.value: number for verdict, number in sorted(verdicts.items())}
+
+
+def _by_class(classes: Mapping[tuple[VehicleClass, Verdict], int]) -> dict[str, dict[str, int]]:
+    counted: dict[str, dict[str, int]] = {}
+    for (vehicle_class, verdict), number in sorted(classes.items()):
+        counted.setdefault(vehicle_class.value, {})[verdict.value] = number
+    return counted

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from edge.confirmation import Confirmations, Confirmed
 from edge.errors import BrokerError, StoplineError, SubscriptionError
+from edge.messages import encoded
 from edge.mqtt import MAX_IN_FLIGHT, Ack, Connection, Publication, Topics
 
 if TYPE_CHECKING:

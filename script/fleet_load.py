@@ -25,9 +25,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from edge import event
 from edge.config import Broker
 from edge.keys import FileKey, trust
+from edge.messages import Birth
 from edge.outbox import Kind, Message
 from edge.receive.store import open_store
-from edge.uplink import Birth, Uplink
+from edge.uplink import Uplink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -17,9 +17,10 @@ from edge.evidence.bundle import Bundle, build_bundle
 from edge.evidence.media import Media
 from edge.evidence.seal import Seal
 from edge.evidence.shipment import ship
+from edge.messages import Birth
 from edge.mqtt import Connection, Publication, Topics
 from edge.outbox import Case, Message, Outbox
-from edge.uplink import Birth, Uplink
+from edge.uplink import Uplink
 from tests.cases import EVENT_ID, NONCE, case, signing_key
 from tests.command import running_stopline
 

@@ -13,8 +13,9 @@ from edge.keys import trust
 from edge.ledger import checkpoint
 from edge.ledger.merkle import root_of
 from edge.ledger.publisher import Publisher, Source
+from edge.messages import Birth, Frames, Health
 from edge.outbox import Message, Outbox
-from edge.uplink import Birth, Health, Pauses, Uplink
+from edge.uplink import Pauses, Uplink
 from tests.broker import Listener, Mosquitto, needs_mosquitto, wait_until
 from tests.ledger.ledgers import KEY, KEYS, ORIGIN, ledger, signed_event, uuid_of
 
@@ -127,7 +128,7 @@ def test_the_last_checkpoint_is_said_before_the_goodbye(broker: Mosquitto, tmp_p
         node = Node(broker, tmp_path / "outbox.sqlite")
         node.uplink.wait_connected(10)
         for number in range(200):
-            node.uplink.send_health(Health(float(number), number, 0, {}))
+            node.uplink.send_health(Health(float(number), Frames(number, 0, 0, 0.0, None)))
         node.log()
         node.close()
         wait_until(lambda: sizes(listener)[-1:] == [1])

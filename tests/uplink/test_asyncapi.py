@@ -18,10 +18,28 @@ from edge.config import Broker
 from edge.evidence.bundle import Bundle
 from edge.evidence.seal import Seal
 from edge.evidence.shipment import ship
+from edge.health import CheckName, Outcome
+from edge.latency import Quantiles
 from edge.ledger.checkpoint import Checkpoint, sign
+from edge.machine import limits_of
+from edge.messages import (
+    Arming,
+    Backlog,
+    Birth,
+    Check,
+    Frames,
+    Health,
+    Lamps,
+    Latency,
+    Link,
+    Machine,
+    Queued,
+    Signal,
+    encoded,
+)
 from edge.outbox import Message
-from edge.records import Fault, Phase, Verdict
-from edge.uplink import Birth, Health, Signal, Uplink
+from edge.records import Fault, Phase, VehicleClass, Verdict
+from edge.uplink import Uplink
 from tests.broker import Heard, Listener, Mosquitto, wait_until
 from tests.cases import EVENT_ID, ORIGIN, SITE, signing_key, unsigned
 from tests.uplink.test_receipts import receiving
@@ -37,6 +55,22 @@ pytestmark = pytest.mark.broker
 FILE = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 KEY = signing_key()
+LEAST = Health(0.0, Frames(0, 0, 0, 0.0, None))
+MOST = Health(
+    60.5,
+    Frames(1500, 2, 1, 24.98, 0.04),
+    Arming("disarmed", 12.5, tuple(Check(name, found, "Some words.", 1.5) for name in CheckName for found in Outcome)),
+    Latency(Quantiles(1500, 60.1, 80.2, 95.3), Quantiles(3, 7010.1, 7211.2, 7211.2)),
+    Queued(1, 2, 3, 4, 50_000, 6),
+    Backlog(1, 2, 3),
+    Machine(61.5, limits_of(0xF000F), 10**10, 10**8, 1.25),
+    Link(2, 1, "The broker refuses messages on a/b (Not authorized): they are kept; correct its permissions"),
+    {"north": Lamps(Phase.FAULT, Fault.DARK, {fault.value: 1 for fault in Fault}, 2, 1)},
+    {verdict.value: 2 for verdict in Verdict},
+    {kind.value: {verdict.value: 2 for verdict in Verdict} for kind in VehicleClass if kind is not VehicleClass.PERSON},
+    1,
+    2,
+)
 
 
 def resolve(node: Any) -> Any:
@@ -50,6 +84,15 @@ def resolve(node: Any) -> Any:
     for name in path.strip("/").split("/"):
         place = resolve(place[name])
     return resolve(place)
+
+
+def whole(node: Any) -> Any:
+    """A schema of this document with every reference into it put in its place."""
+    if isinstance(node, dict):
+        if node.get("$ref", "").startswith("#/components/"):
+            return whole(resolve(node))
+        return {name: whole(value) for name, value in node.items()}
+    return [whole(value) for value in node] if isinstance(node, list) else node
 
 
 def references(node: Any) -> list[dict[str, str]]:
@@ -95,7 +138,8 @@ def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
             uplink.send_signal(Signal("north", phase, 12.5))
         for fault in Fault:
             uplink.send_signal(Signal("north", Phase.FAULT, 12.5, fault))
-        uplink.send_health(Health(60.5, 1500, 2, {verdict.value: 1 for verdict in Verdict}))
+        for health in (LEAST, MOST):
+            uplink.send_health(health)
         uplink.send_checkpoint(sign(Checkpoint("main-and-3rd/edge-1", 1, bytes(32)), KEY).encoded())
         outbox.append(Message(EVENT_ID, uplink.topics.violation, event.CONTENT_TYPE, raw))
         for message in evidence_of(EVENT_ID, uplink.topics):
@@ -119,7 +163,7 @@ def test_every_message_on_the_wire_is_as_described(broker: Mosquitto, outbox: Ou
             if described["contentType"] == one.properties["ContentType"]
         ]
         payload = json.loads(one.payload) if "json" in message["contentType"] else one.payload.decode("latin-1")
-        Draft202012Validator(resolve(message["payload"])).validate(payload)
+        Draft202012Validator(whole(resolve(message["payload"]))).validate(payload)
         user_properties = dict(one.properties.get("UserProperty", []))
         Draft202012Validator(resolve(message.get("headers", {"maxProperties": 0}))).validate(user_properties)
         assert ("CorrelationData" in one.properties) == ("bindings" in message)
@@ -155,9 +199,28 @@ def test_the_last_will_is_as_described(broker: Mosquitto, outbox: Outbox) -> Non
     assert (said.qos, said.retain, said.payload.decode()) == (will["qos"], will["retain"], will["message"])
 
 
+@pytest.mark.parametrize("health", [LEAST, MOST], ids=["least", "most"])
+def test_every_field_of_health_is_described_and_required(health: Health) -> None:
+    """One that the description calls optional, or does not know, would be no promise to whoever reads it."""
+    schema = resolve(DOCUMENT["components"]["schemas"]["health"])
+    for name, value in json.loads(encoded(health)).items():
+        described = schema["properties"][name]
+        fields = {"passages", "classes", "lamps"}
+        if isinstance(value, dict) and name not in fields:
+            assert set(described["required"]) == set(described["properties"]) == set(value), name
+    assert set(schema["required"]) == set(schema["properties"]) == set(json.loads(encoded(health)))
+
+
 def test_every_verdict_phase_and_fault_is_described() -> None:
     schemas = DOCUMENT["components"]["schemas"]
-    assert set(schemas["health"]["properties"]["passages"]["properties"]) == set(Verdict)
+    health = schemas["health"]["properties"]
+    assert set(schemas["byVerdict"]["properties"]) == set(Verdict)
+    assert set(health["classes"]["properties"]) == set(VehicleClass) - {VehicleClass.PERSON}
+    assert set(health["lamps"]["additionalProperties"]["properties"]["faults"]["properties"]) == set(Fault)
+    checks = health["arming"]["properties"]["checks"]["items"]["properties"]
+    assert set(checks["check"]["enum"]) == set(CheckName)
+    assert set(checks["outcome"]["enum"]) == set(Outcome)
+    assert set(health["machine"]["properties"]["throttling"]["items"]["enum"]) == set(limits_of(0xF000F))
     assert set(schemas["signal"]["properties"]["phase"]["enum"]) == set(Phase)
     assert set(schemas["signal"]["properties"]["fault"]["enum"]) == {*Fault, None}
 

@@ -17,9 +17,10 @@ from edge.config import Broker
 from edge.event import CONTENT_TYPE
 from edge.evidence.parts import LIST_TYPE, PART_TYPE, Assembler, Parcel, split
 from edge.evidence.seal import SEALED_TYPE
+from edge.messages import Birth, Frames, Health
 from edge.mqtt import Ack, Connection, Publication, Topics
 from edge.outbox import Case, Kind, Message, Outbox
-from edge.uplink import MAX_BYTES_IN_FLIGHT, Birth, Health, Pauses, Uplink
+from edge.uplink import MAX_BYTES_IN_FLIGHT, Pauses, Uplink
 from tests.broker import Heard, Listener, Mosquitto, wait_until
 from tests.uplink.test_uplink import DeafBroker
 
@@ -288,7 +289,7 @@ def test_a_day_without_a_broker_loses_nothing_and_asks_once_a_minute(folder: Pat
         contents[f"e{hour}"] = os.urandom(40_000)
         rows += record(outbox, f"e{hour}", contents[f"e{hour}"], 16_384)
         for _ in range(50):
-            uplink.send_health(Health(uptime_s=hour * 3600.0, frames=1, frames_dropped=0))
+            uplink.send_health(Health(hour * 3600.0, Frames(1, 0, 0, 25.0, 0.04)))
         clock.until_s = began_s + hour * 3600
         clock.hold.set()
         wait_until(lambda: clock.now_s() >= clock.until_s, what="an hour to pass")

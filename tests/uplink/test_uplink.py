@@ -14,10 +14,11 @@ import pytest
 
 from edge.config import Broker
 from edge.errors import BrokerError
+from edge.messages import Birth, Frames, Health, Signal
 from edge.mqtt import MAX_IN_FLIGHT, Connection, Publication, Topics
 from edge.outbox import Message, Outbox, State
 from edge.records import Fault, Phase
-from edge.uplink import MAX_TELEMETRY, Birth, Health, Pauses, Signal, Uplink
+from edge.uplink import MAX_TELEMETRY, Pauses, Uplink
 from tests.broker import Authority, Listener, Mosquitto, free_port, wait_until
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def test_messages_say_what_they_are(broker: Mosquitto, listener: Listener, outbo
     uplink = uplink_of(settings(broker), outbox)
     uplink.start()
     uplink.wait_connected(10)
-    uplink.send_health(Health(uptime_s=12.5, frames=300, frames_dropped=1, passages={"on_green": 4}))
+    uplink.send_health(Health(12.5, Frames(300, 1, 0, 25.0, 0.04), passages={"on_green": 4}))
     uplink.send_signal(Signal("north", Phase.FAULT, 3.25, Fault.DARK))
     wait_until(lambda: listener.on(TOPICS.signal) and listener.on(TOPICS.violation))
     assert uplink.close(5) == 0
@@ -117,7 +118,8 @@ import time
 from pathlib import Path
 from edge.config import Broker
 from edge.outbox import Outbox
-from edge.uplink import Birth, Uplink
+from edge.messages import Birth
+from edge.uplink import Uplink
 uplink = Uplink(Broker(url={broker.url!r}), {TOPICS.site!r}, {TOPICS.node!r}, Outbox(Path({str(tmp_path / "o.db")!r})),
                 Birth("0", "a", "b", "c"))
 uplink.start()
@@ -282,10 +284,10 @@ def test_the_last_counters_still_go_at_closing(broker: Mosquitto, listener: List
     uplink = uplink_of(settings(broker), outbox)
     uplink.start()
     uplink.wait_connected(10)
-    uplink.send_health(Health(uptime_s=99.0, frames=7, frames_dropped=0))
+    uplink.send_health(Health(99.0, Frames(7, 0, 0, 25.0, 0.04)))
     uplink.close(5)
     wait_until(lambda: len(listener.on(TOPICS.status)) == 2)
-    assert json.loads(listener.on(TOPICS.health)[-1].payload)["frames"] == 7
+    assert json.loads(listener.on(TOPICS.health)[-1].payload)["frames"]["judged"] == 7
 
 
 def test_closing_without_a_broker_ends_in_time_and_keeps_everything(outbox: Outbox) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.config import Broker
+from edge.messages import Birth
 from edge.outbox import Outbox
-from edge.uplink import Birth, Uplink
+from edge.uplink import Uplink
 from tests.broker import Listener, Mosquitto, wait_until
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ import os, random, signal, sys, time
 from pathlib import Path
 from edge.config import Broker
 from edge.outbox import Message, Outbox
-from edge.uplink import Birth, Uplink
+from edge.messages import Birth
+from edge.uplink import Uplink
 
 path, url, name, kills = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 dice = random.Random(name)
