@@ -308,7 +308,7 @@ OutboxFile = Annotated[Path, typer.Argument(help="An outbox.sqlite of a node or 
 
 @outbox_app.command("list")
 def outbox_list(file: OutboxFile, as_json: AsJson = False) -> None:
-    """List what waits for the broker, the oldest first."""
+    """List what waits for the broker or a receipt, and what is kept on, the oldest first."""
     from edge.commands.queue import list_outbox
 
     counts, rows = list_outbox(file)
@@ -322,6 +322,8 @@ def outbox_list(file: OutboxFile, as_json: AsJson = False) -> None:
     if rows:
         console.print(table)
     console.print("{pending} wait, {refused} were refused, {delivered} have been delivered.".format_map(counts))
+    if counts["sent"] or counts["kept"]:
+        console.print("{sent} await a receipt, {kept} were delivered and are kept on.".format_map(counts))
     if counts["open_cases"]:
         console.print("{open_cases} violations wait for their evidence to be complete.".format_map(counts))
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edge import __version__
+from edge.delivery import Keeping
 from edge.outbox import Message, Outbox
 from tests.command import ROOT, events, stopline
 from tests.recordings import FIRST, Recording
@@ -264,6 +265,21 @@ def test_refused_messages_are_shown_with_their_reason_and_wait_again(command: Co
     assert "Not authorized" in command("outbox", "list", file).out
     assert command("outbox", "retry", file).out == "1 messages wait to be sent again\n"
     assert command("outbox", "list", file, "--json").json()["messages"][0]["state"] == "pending"
+
+
+def test_what_awaits_a_receipt_or_is_kept_is_shown(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "outbox.sqlite"
+    with Outbox(file, keeping=Keeping(receipts=True, keep_s=3600)) as outbox:
+        for name in ("one", "two", "three"):
+            outbox.append(Message(name, "stopline/v1/a/b/event/violation", "application/json", b"{}"))
+        outbox.delivered(["one", "two"])
+        outbox.confirmed("one", whole=True)
+    told = command("outbox", "list", file).out
+    assert "1 wait, 0 were refused, 1 have been delivered." in told
+    assert "1 await a receipt, 1 were delivered and are kept on." in told
+    document = command("outbox", "list", file, "--json").json()
+    assert (document["sent"], document["kept"]) == (1, 1)
+    assert [one["state"] for one in document["messages"]] == ["kept", "sent", "pending"]
 
 
 # --- model
