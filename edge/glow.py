@@ -33,7 +33,7 @@ _LUMA = np.array([0.114, 0.587, 0.299], np.float32)  # of B, G, R: ITU-R BT.601
 # one lit too, and the least difference of colour channels that tells a coloured light from a white one.
 _STANDS_OUT = 36.0
 _LIT_SHARE = 0.6
-_TINT = 5.0
+_TINT = 8.0
 # A head is the one known if its look, the lamps left out, correlates at least so much with how it was.
 _SAME_HEAD = 0.6
 _MEMORY_S = 20.0
@@ -42,9 +42,9 @@ _MEMORY_S = 20.0
 # training part of a public set of junction cameras, see docs/lampview.md.
 _FAINT = 4.0
 _TALL, _WIDE = 1.35, 1.12
-_AMBER_PLACE = {"tall": (0.55, 0.82), "wide": (0.42, 0.70), "square": (0.0, 1.0)}
-_AMBER_HUE = {"tall": 0.12, "wide": 0.05, "square": 0.20}
-_AMBER_HUE_ELSEWHERE = 0.42
+_AMBER_PLACE = {"tall": (0.60, 0.95), "wide": (0.48, 0.72), "square": (0.0, 1.0)}
+_AMBER_HUE = {"tall": 0.15, "wide": 0.08, "square": 0.23}
+_AMBER_HUE_ELSEWHERE = 0.48
 
 States = tuple[bool | None, bool | None, bool | None]
 UNKNOWN: States = (None, None, None)
@@ -149,7 +149,8 @@ class HeadMemory:
     def read(self, t_ns: int, pixels: Pixels, lamps: tuple[tuple[slice, slice], ...]) -> States:
         """The states that BGR pixels show; times rise."""
         luma = pixels.astype(np.float32) @ _LUMA
-        cores = [_core(pixels[box], luma[box]) for box in lamps]
+        light = (luma + pixels.max(axis=2)) / 2
+        cores = [_core(pixels, light, box) for box in lamps]
         likeness = self._likeness(luma, lamps)
         states = self._judged(cores, likeness)
         self._remember(t_ns, cores, states, luma, likeness)
@@ -214,7 +215,7 @@ class HeadMemory:
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """The brightest quarter of a lamp's box: its luma (0 to 255) and, over the whole box, the greatest tints."""
+    """A lamp's box: the light of its brightest quarter, 0 to 255, and the mean colour of what is bright around it."""
 
     level: float
     blue: float
@@ -230,11 +231,24 @@ class Core:
         return self.green > self.red + _TINT
 
 
-def _core(pixels: Pixels, luma: Plane) -> Core:
-    flat = luma.reshape(-1)
-    count = max(1, len(flat) // 4)
-    brightest = np.argpartition(flat, -count)[-count:]
-    # The tint of the brighter half: the white core and the coloured rim around it.
-    half = np.argpartition(flat, -2 * count)[-2 * count :] if 2 * count < len(flat) else slice(None)
-    blue, green, red = pixels.reshape(-1, 3)[half].mean(axis=0, dtype=np.float32).tolist()
-    return Core(float(flat[brightest].mean()), blue, green, red)
+def _core(pixels: Pixels, light: Plane, box: tuple[slice, slice]) -> Core:
+    """A box of a picture whose ``light`` is the mean of luma and the greatest channel.
+
+    A red lamp has little luma, a lens in the sun little of its other channels. The colour is that of the brighter half,
+    a little beyond the box too, where an over-exposed lamp has its rim; what is darker counts by its square less.
+    """
+    inside = light[box].reshape(-1)
+    count = max(1, inside.size // 4)
+    level = float(np.partition(inside, -count)[-count:].mean())
+    rows, columns = (_grown(span, length) for span, length in zip(box, light.shape, strict=True))
+    around = light[rows, columns].reshape(-1)
+    brighter = around >= np.partition(around, around.size // 2)[around.size // 2]
+    weights = around[brighter] ** 2 + 1e-3
+    blue, green, red = (weights @ pixels[rows, columns].reshape(-1, 3)[brighter] / weights.sum()).tolist()
+    return Core(level, blue, green, red)
+
+
+def _grown(span: slice, length: int) -> slice:
+    """A span with a fifth more on either side, a pixel at least."""
+    more = max(1, (span.stop - span.start) // 5)
+    return slice(max(0, span.start - more), min(length, span.stop + more))
