@@ -207,6 +207,11 @@ class Connection:
         """How many more QoS 1 publications may be under way; none while earlier ones have not left this machine."""
         return 0 if self._client.want_write() else self._max_unanswered - len(self._unanswered)
 
+    def fileno(self) -> int:
+        """What to wait on for several connections at once; -1 where there is none."""
+        sock = self._client.socket()
+        return -1 if sock is None else sock.fileno()
+
     def open(self, cancelled: Callable[[], bool] = lambda: False) -> None:
         """Connect and wait until the broker has accepted this client."""
         properties = _no_properties(PacketTypes.CONNECT)

@@ -1,4 +1,4 @@
-"""Simulated nodes, each with a key, a connection and the real uplink, against a real broker; called by script/load."""
+"""Simulated nodes against a real broker and real receivers, and what it takes; called by script/load."""
 
 from __future__ import annotations
 
@@ -6,37 +6,30 @@ import argparse
 import json
 import multiprocessing
 import os
-import random
 import resource
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from fleet_nodes import Looped, Threaded, fleet, node_key, signed
 
 from edge import event
-from edge.config import Broker
-from edge.keys import FileKey, trust
-from edge.messages import Birth
-from edge.outbox import Kind, Message
+from edge.keys import trust
 from edge.receive.store import open_store
-from edge.uplink import Uplink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from multiprocessing.connection import Connection as Pipe
 
 NODES_A_PROCESS = 250
+LOOPED_A_PROCESS = 1250
 KEYS_A_FILE = 200
-SITE = "load"
 TICKS = os.sysconf("SC_CLK_TCK")
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
 
@@ -52,6 +45,9 @@ class Figures:
     load_average: float
     verified_per_core_s: float
     connect_s: float
+    idle_s: float
+    broker_idle_core_percent: float
+    nodes_idle_core_percent: float
     send_and_store_s: float
     stored_per_s: float
     stored_per_receiver_core_s: float
@@ -59,122 +55,12 @@ class Figures:
     receivers_cpu_s: float
     receivers_rss_mb: float
     broker_cpu_s: float
+    broker_empty_rss_mb: float
     broker_connected_rss_mb: float
     broker_peak_rss_mb: float
     nodes_cpu_s: float
     lost: int
     refused: int
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A message of the queue."""
-
-    number: int
-    message: Message
-    refusals: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What is left of it."""
-
-    pending: int
-    refused: int = 0
-
-
-class Queue:
-    """An outbox without a disk: a thousand nodes have a thousand disks, this machine has one."""
-
-    def __init__(self) -> None:
-        self._rows: dict[str, Row] = {}
-        self._lock = threading.Lock()
-
-    def fill(self, messages: Iterable[Message]) -> None:
-        with self._lock:
-            self._rows.update((one.id, Row(number, one)) for number, one in enumerate(messages, start=1))
-
-    def pending(self, limit: int, *, after: int = 0, max_bytes: int | None = None) -> list[Row]:
-        del max_bytes  # events are small
-        with self._lock:
-            found = (row for row in self._rows.values() if row.number > after)
-            return [row for row, _ in zip(found, range(limit), strict=False)]
-
-    def delivered(self, ids: Iterable[str]) -> int:
-        with self._lock:
-            return sum(self._rows.pop(id_, None) is not None for id_ in ids)
-
-    def refused(self, message_id: str, reason: str) -> None:
-        raise SystemExit(f"the broker refuses {message_id}: {reason}")
-
-    def retry(self) -> int:
-        return 0
-
-    def event(self, event_id: str) -> bytes | None:
-        with self._lock:
-            return self._rows[event_id].message.payload if event_id in self._rows else None
-
-    def confirmed(self, event_id: str, *, whole: bool) -> int:
-        return self.delivered([event_id] if whole else [])
-
-    def tend(self) -> int:
-        return 0
-
-    def counts(self) -> Left:
-        with self._lock:
-            return Left(len(self._rows))
-
-
-def node_key(number: int) -> FileKey:
-    """A key of its own for each node, the same every time: for measurements only."""
-    private = ec.derive_private_key(0x10AD + number, ec.SECP256R1())
-    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return FileKey.from_pem(private.private_bytes(*form))
-
-
-def signed(number: int, key: FileKey, events: int, template: dict[str, Any]) -> list[Message]:
-    """A node's events, each with its own id, nonce and sequence; no bundles."""
-    dice = random.Random(number)  # noqa: S311 - the same every time
-    source = f"stopline://{SITE}/n{number}"
-    messages = []
-    for sequence in range(1, events + 1):
-        id_ = event.uuid7(1_750_000_000_000 + sequence, dice.randbytes(10))
-        data = {**template["data"], "nonce": dice.randbytes(16).hex(), "evidence": None}
-        one = {**template, "id": id_, "source": source, "sequence": f"{sequence:016d}", "data": data}
-        del one["signature"]
-        topic = f"stopline/v1/{SITE}/n{number}/event/violation"
-        messages.append(Message(id_, topic, event.CONTENT_TYPE, event.sign(one, key), Kind.EVENT))
-    return messages
-
-
-def fleet(url: str, numbers: Sequence[int], events: int, template: dict[str, Any], pipe: Pipe) -> None:
-    """Connect so many nodes and say so; on a word, let all of them report; say how much processor it took."""
-    threading.stack_size(262_144)
-    keys = [node_key(number) for number in numbers]
-    messages = [signed(number, key, events, template) for number, key in zip(numbers, keys, strict=True)]
-    queues = [Queue() for _ in numbers]
-    uplinks = [
-        Uplink(Broker(url=url), SITE, f"n{number}", queue, Birth("load", "0" * 64, "0" * 64, key.kid))
-        for number, key, queue in zip(numbers, keys, queues, strict=True)
-    ]
-    pipe.send("ready")
-    pipe.recv()
-    for uplink in uplinks:
-        uplink.start()
-    for uplink in uplinks:
-        uplink.wait_connected(300)
-    pipe.send("connected")
-    pipe.recv()
-    begun_s = time.process_time()
-    for queue, some in zip(queues, messages, strict=True):
-        queue.fill(some)
-    while any(queue.counts().pending for queue in queues):
-        time.sleep(0.05)
-    pipe.send(time.process_time() - begun_s)
-    pipe.recv()
-    for uplink in uplinks:
-        threading.Thread(target=uplink.close, args=(1.0,), daemon=True).start()
-    time.sleep(1.0)
 
 
 def verified_per_core_s(template: dict[str, Any]) -> float:
@@ -224,92 +110,129 @@ def memory_mb(pid: int, what: str = "VmRSS") -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{what}:"))
 
 
+class Nodes:
+    """The simulated nodes, in several processes that are told what to do next."""
+
+    def __init__(self, args: argparse.Namespace, url: str, template: dict[str, Any]) -> None:
+        kind, a_process = (Looped, LOOPED_A_PROCESS) if args.looped else (Threaded, NODES_A_PROCESS)
+        self._pipes: list[Pipe] = []
+        self._processes = []
+        for start in range(0, args.nodes, a_process):
+            here, there = multiprocessing.Pipe()
+            numbers = range(start, min(args.nodes, start + a_process))
+            process = multiprocessing.Process(target=fleet, args=(kind, url, numbers, args.events, template, there))
+            process.start()
+            self._pipes.append(here)
+            self._processes.append(process)
+        self.said()
+
+    def tell(self) -> None:
+        """Let all of them take their next step."""
+        for pipe in self._pipes:
+            pipe.send("go")
+
+    def said(self) -> float:
+        """Wait until all have done it; gives the processor time that it took."""
+        return sum(said for pipe in self._pipes if isinstance(said := pipe.recv(), float))
+
+    def end(self) -> None:
+        for pipe in self._pipes:
+            pipe.send("end")
+        for process in self._processes:
+            process.join(20)
+            process.kill()
+
+
+def prepare(args: argparse.Namespace, folder: Path) -> None:
+    """The nodes' public keys and the receivers' key, in files."""
+    for start in range(0, args.nodes, KEYS_A_FILE):
+        numbers = range(start, min(args.nodes, start + KEYS_A_FILE))
+        (folder / f"nodes-{start}.pem").write_bytes(b"".join(node_key(number).public.pem for number in numbers))
+    command = [str(Path(sys.executable).with_name("stopline")), "keys", "new", str(folder / "receiver.key")]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
 def measure(args: argparse.Namespace, folder: Path) -> Figures:
     template = json.loads(Path("docs/example-event.jsonl").read_text())
     rate = verified_per_core_s(template)
-    keys = [node_key(number) for number in range(args.nodes)]
-    for start in range(0, args.nodes, KEYS_A_FILE):
-        pem = b"".join(key.public.pem for key in keys[start : start + KEYS_A_FILE])
-        (folder / f"nodes-{start}.pem").write_bytes(pem)
-    subprocess.run([Path(sys.executable).with_name("stopline"), "keys", "new", folder / "receiver.key"], check=True,
-                   stdout=subprocess.DEVNULL)  # fmt: skip
+    prepare(args, folder)
     store_at = args.store or str(folder / "store")
-    store = open_store(store_at)
-    before = store.count()
     broker, url = start_broker(folder)
+    empty_mb = memory_mb(broker.pid)
     receivers = [start_receiver(url, store_at, folder, number) for number in range(args.receivers)]
-    pipes, processes = [], []
+    nodes = Nodes(args, url, template)
     try:
-        for start in range(0, args.nodes, NODES_A_PROCESS):
-            here, there = multiprocessing.Pipe()
-            numbers = range(start, min(args.nodes, start + NODES_A_PROCESS))
-            process = multiprocessing.Process(target=fleet, args=(url, numbers, args.events, template, there))
-            process.start()
-            pipes.append(here)
-            processes.append(process)
-        said(pipes)
         time.sleep(5)  # the receivers have subscribed by now
         begun_s = time.monotonic()
-        tell(pipes)
-        said(pipes)
+        nodes.tell()
+        nodes.said()
         connect_s = time.monotonic() - begun_s
-        connected_mb = memory_mb(broker.pid)
-        before_cpu = [cpu_s(one.pid) for one in (broker, *receivers)]
-        load_average = os.getloadavg()[0]
-        begun_s = time.monotonic()
-        tell(pipes)
-        wanted = args.nodes * args.events
-        stored = wait_for(store, before, wanted, args.patience)
-        if stored < wanted:
+        connected_mb, connected_cpu = memory_mb(broker.pid), cpu_s(broker.pid)
+        time.sleep(args.idle)
+        idle_cpu = cpu_s(broker.pid) - connected_cpu
+        report = reported(args, nodes, store_at, [broker, *receivers])
+        if report.stored < args.nodes * args.events:
             print((folder / "mosquitto.log").read_text()[-2000:], file=sys.stderr)
         if any(one.poll() is not None for one in receivers):
             raise SystemExit("a receiver has ended: see what it said above")
-        took_s = time.monotonic() - begun_s
-        nodes_cpu = sum(said(pipes))
-        after_cpu = [cpu_s(one.pid) for one in (broker, *receivers)]
-        used = [after - earlier for after, earlier in zip(after_cpu, before_cpu, strict=True)]
         return Figures(
             nodes=args.nodes,
-            events=wanted,
-            event_bytes=len(signed(0, keys[0], 1, template)[0].payload),
+            events=args.nodes * args.events,
+            event_bytes=len(signed(0, node_key(0), 1, template)[0].payload),
             cores=len(os.sched_getaffinity(0)),
-            load_average=round(load_average, 1),
+            load_average=round(report.load_average, 1),
             verified_per_core_s=round(rate),
             connect_s=round(connect_s, 1),
-            send_and_store_s=round(took_s, 1),
-            stored_per_s=round(stored / took_s),
-            stored_per_receiver_core_s=round(stored / max(sum(used[1:]), 1 / TICKS)),
+            idle_s=args.idle,
+            broker_idle_core_percent=round(100 * idle_cpu / max(args.idle, 1), 1),
+            nodes_idle_core_percent=round(100 * report.nodes_idle_cpu_s / max(args.idle, 1), 1),
+            send_and_store_s=round(report.took_s, 1),
+            stored_per_s=round(report.stored / report.took_s),
+            stored_per_receiver_core_s=round(report.stored / max(sum(report.cpu_s[1:]), 1 / TICKS)),
             receivers=args.receivers,
-            receivers_cpu_s=round(sum(used[1:]), 1),
+            receivers_cpu_s=round(sum(report.cpu_s[1:]), 1),
             receivers_rss_mb=round(max(memory_mb(one.pid) for one in receivers)),
-            broker_cpu_s=round(used[0], 1),
+            broker_cpu_s=round(report.cpu_s[0], 1),
+            broker_empty_rss_mb=round(empty_mb, 1),
             broker_connected_rss_mb=round(connected_mb, 1),
             broker_peak_rss_mb=round(memory_mb(broker.pid, "VmHWM"), 1),
-            nodes_cpu_s=round(nodes_cpu, 1),
-            lost=wanted - stored,
-            refused=len(store.refusals(1)),
+            nodes_cpu_s=round(report.nodes_cpu_s, 1),
+            lost=args.nodes * args.events - report.stored,
+            refused=report.refused,
         )
     finally:
-        for pipe in pipes:
-            pipe.send("end")
-        for process in processes:
-            process.join(20)
-            process.kill()
-        for receiver in receivers:
-            receiver.terminate()
-            receiver.wait(30)
-        broker.terminate()
-        broker.wait(30)
-        store.close()
+        nodes.end()
+        for process in (*receivers, broker):
+            process.terminate()
+            process.wait(30)
 
 
-def tell(pipes: Sequence[Pipe]) -> None:
-    for pipe in pipes:
-        pipe.send("go")
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What it took until all that was reported was stored. ``cpu_s`` is of the broker, then of each receiver."""
+
+    load_average: float
+    stored: int
+    refused: int
+    took_s: float
+    cpu_s: list[float]
+    nodes_idle_cpu_s: float
+    nodes_cpu_s: float
 
 
-def said(pipes: Sequence[Pipe]) -> list[Any]:
-    return [pipe.recv() for pipe in pipes]
+def reported(
+    args: argparse.Namespace, nodes: Nodes, store_at: str, processes: Sequence[subprocess.Popen[bytes]]
+) -> Report:
+    with open_store(store_at) as store:
+        load_average, before, before_cpu = os.getloadavg()[0], store.count(), [cpu_s(one.pid) for one in processes]
+        begun_s = time.monotonic()
+        nodes.tell()
+        idle_cpu = nodes.said()
+        stored = wait_for(store, before, args.nodes * args.events, args.patience)
+        took_s = time.monotonic() - begun_s
+        used = [cpu_s(one.pid) - earlier for one, earlier in zip(processes, before_cpu, strict=True)]
+        refused = len(store.refusals(1))
+        return Report(load_average, stored, refused, took_s, used, idle_cpu, nodes.said())
 
 
 def wait_for(store: Any, before: int, wanted: int, patience_s: float) -> int:
@@ -328,6 +251,8 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, default=20, help="simulated nodes, each with a connection (20)")
     parser.add_argument("--events", type=int, default=500, help="events of each node (500)")
     parser.add_argument("--receivers", type=int, default=1, help="receivers that share them (1)")
+    parser.add_argument("--looped", action="store_true", help="one loop for many nodes, in place of a thread for each")
+    parser.add_argument("--idle", type=float, default=0, help="seconds to stay connected before anybody reports (0)")
     parser.add_argument("--store", help="a PostgreSQL address; a new folder if left out")
     parser.add_argument("--cores", type=int, default=2, help="how many cores all of it may use (2)")
     parser.add_argument("--patience", type=float, default=60, help="seconds without a new event before giving up (60)")
