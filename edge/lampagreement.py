@@ -7,14 +7,16 @@ covered by that. One frame proves little, so a disagreement is reported when fra
 none between them that agrees. What the picture cannot tell (a lorry before the head) neither begins nor ends one; after
 ``forget_s`` of it the disagreement is closed.
 
-How a live node feeds it, all calls from one thread::
+How a live node feeds it, between the pins and the phases::
 
+    watch = LampWatch(LampView(site, video.size_px))
     agreement = LampAgreement({group.id: phase_times(group) for group in site.signal_groups if group.view})
-    agreement.wired(edge)              # every raw LampEdge from the pins, as it goes to the phases
-    agreement.seen(reading)            # every LampReading of a frame, after the wires' edges up to its time
-    agreement.advance(now_ns)          # once a frame, with its time: what can be compared now is compared
-    agreement.disagreements            # empty: nothing speaks against arming
-    agreement.compared_ns(group)       # the last frame that could be compared; None or long ago: no check is made
+    lamps = CheckedLamps(wired_lamps.until, watch.readings, agreement)
+    for frame, judged in judge_stream(detect_stream(watch.frames(video), detector), lamps, approach):
+        agreement.disagreements            # empty: nothing speaks against arming
+        agreement.compared_ns(group)       # the last frame that was compared; None or long ago: nothing is checked
+
+Frames whose stamp is that of their arrival, as a network camera's, are late by its delay: add that to ``settle_s``.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from edge.phases import LampFilter
 from edge.records import NS_PER_S, Lamp
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from edge.glow import LampReading
     from edge.phases import PhaseTimes
@@ -101,6 +103,29 @@ class LampAgreement:
         """The time of the last frame in which all of a group's lamps were compared; None before the first."""
         compared = [lamp.compared_ns for lamp in self._groups[group].lamps.values()]
         return min((t_ns for t_ns in compared if t_ns is not None), default=None) if None not in compared else None
+
+
+class CheckedLamps:
+    """A feed of wired lamps (``edge.node.LampFeed``) that has each edge compared on its way.
+
+    ``until`` is the wires' own, ``readings`` what the picture has shown and nobody has taken out yet.
+    """
+
+    def __init__(
+        self, until: Callable[[int], Iterable[LampEdge]], readings: deque[LampReading], agreement: LampAgreement
+    ) -> None:
+        self._until = until
+        self._readings = readings
+        self._agreement = agreement
+
+    def until(self, t_ns: int) -> Iterator[LampEdge]:
+        """The wires' edges up to an instant; exhausted, all that is known by then has been compared."""
+        for edge in self._until(t_ns):
+            self._agreement.wired(edge)
+            yield edge
+        while self._readings and self._readings[0].t_ns <= t_ns:
+            self._agreement.seen(self._readings.popleft())
+        self._agreement.advance(t_ns)
 
 
 class _Group:

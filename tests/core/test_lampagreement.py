@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.glow import LampReading
-from edge.lampagreement import LampAgreement
+from edge.lampagreement import CheckedLamps, LampAgreement
 from edge.phases import PhaseTimes
 from edge.records import Lamp, LampEdge
 
@@ -114,6 +115,23 @@ def test_readings_that_nobody_compares_are_bounded_and_counted() -> None:
         agreement.seen(LampReading(t_ms * MS, "north", *SHOWN[Lamp.RED]))
     assert agreement.dropped > 0
     agreement.seen(LampReading(0, "elsewhere", *SHOWN[Lamp.RED]))
+
+
+def test_a_feed_hands_the_wires_on_and_compares_them_on_the_way() -> None:
+    agreement, readings = LampAgreement({"north": TIMES}), deque[LampReading]()
+    wires = edges((-1000, Lamp.GREEN), (500, Lamp.AMBER))
+    lamps = CheckedLamps(
+        lambda t_ns: [edge for edge in wires if t_ns - 40 * MS < edge.t_ns <= t_ns or t_ns == 0 > edge.t_ns],
+        readings,
+        agreement,
+    )
+    handed: list[LampEdge] = []
+    for t_ms in range(0, 1200, 40):
+        readings.append(LampReading(t_ms * MS, "north", *SHOWN[Lamp.GREEN]))
+        handed += lamps.until(t_ms * MS)
+    assert handed == wires
+    assert not readings
+    assert [(one.lamp, one.seen) for one in agreement.disagreements] == [(Lamp.AMBER, False), (Lamp.GREEN, True)]
 
 
 @given(
