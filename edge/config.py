@@ -288,6 +288,18 @@ class Ledger(_Settings):
     every_minutes: Annotated[float, Field(gt=0, le=10_080, allow_inf_nan=False)] = 60.0
 
 
+class Telemetry(_Settings):
+    """Where the node's telemetry goes beside its own topics.
+
+    ``home_assistant`` announces the node to a Home Assistant on the same broker, under ``home_assistant_prefix``;
+    ``prometheus`` is a file for node_exporter's textfile collector.
+    """
+
+    home_assistant: bool = False
+    home_assistant_prefix: Annotated[str, Field(pattern=r"^[^#+\s$/][^#+\s]*$", max_length=100)] = "homeassistant"
+    prometheus: Path | None = None
+
+
 class NodeName(_Settings):
     """Which node this is; ``id`` becomes part of every topic. ``key`` signs its events (PEM, mode 0600)."""
 
@@ -305,6 +317,7 @@ class Node(_Settings):
     receiver: Receiver | None = None
     evidence: Evidence | None = None
     ledger: Ledger = Ledger()
+    telemetry: Telemetry = Telemetry()
 
 
 class _Located(Exception):  # noqa: N818 - carries a place out of a cross-check, never leaves this module
@@ -343,7 +356,10 @@ def _resolved(node: Node, folder: Path) -> Node:
     receiver = node.receiver
     if receiver is not None:
         receiver = receiver.model_copy(update={"keys": tuple(folder / key for key in receiver.keys)})
-    return node.model_copy(update={"node": name, "broker": broker, "receiver": receiver})
+    telemetry = node.telemetry
+    if telemetry.prometheus is not None:
+        telemetry = telemetry.model_copy(update={"prometheus": folder / telemetry.prometheus})
+    return node.model_copy(update={"node": name, "broker": broker, "receiver": receiver, "telemetry": telemetry})
 
 
 _File = TypeVar("_File", Site, Node)

@@ -34,7 +34,11 @@ class BrokerError(StoplineError):
 
 
 class SubscriptionError(BrokerError):
-    """A broker that lets this client in but not subscribe."""
+    """A broker that lets this client in but not subscribe; ``refused`` names the filter and the broker's reason."""
+
+    def __init__(self, message: str, refused: str = "") -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 class EvidenceError(StoplineError):

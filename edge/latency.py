@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from math import ceil
@@ -68,6 +69,10 @@ class Deliveries:
             while len(self._taken_ns) >= WINDOW:
                 del self._taken_ns[next(iter(self._taken_ns))]
             self._taken_ns[event_id] = picture_ns
+
+    def delivered_now(self, ids: Iterable[str]) -> None:
+        """The broker has just taken these messages."""
+        self.delivered(ids, time.monotonic_ns())
 
     def delivered(self, ids: Iterable[str], now_ns: int) -> None:
         """The broker has these messages; those that are no expected events are passed over."""

@@ -269,7 +269,7 @@ class Connection:
         if self._lost is not None or code != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise BrokerError(self._why("the broker connection was lost"))
         if self._refused_topic is not None:
-            raise SubscriptionError(f"The broker refuses {self._refused_topic}")
+            raise SubscriptionError(f"The broker refuses {self._refused_topic}", self._refused_topic)
         return len(self._received) + len(self._acks) > before
 
     def _exchange(self, timeout_s: float) -> MQTTErrorCode:

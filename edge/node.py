@@ -8,11 +8,12 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edge import __version__, event
+from edge import __version__, discovery, event
 from edge.messages import Birth
+from edge.mqtt import Publication, Topics
 from edge.outbox import Message
 from edge.records import Verdict
-from edge.uplink import Uplink
+from edge.uplink import Announcement, Uplink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -79,20 +80,39 @@ def start_uplink(
     receivers: Mapping[str, PublicKey] | None = None,
     tell: Callable[[str], None] = lambda _: None,
     delivered: Callable[[Sequence[str]], None] = lambda _: None,
+    home_assistant: str | None = None,
 ) -> Uplink | None:
     """Begin to send what the outbox holds; None where no broker is named and events stay there.
 
     ``receivers`` are the keys whose receipts count; ``tell`` is given a sentence where something is wrong with them.
-    ``delivered`` is called with the ids that the broker has just taken.
+    ``delivered`` is called with the ids that the broker has just taken. ``home_assistant`` is the prefix under which
+    the node announces itself there; None to leave that.
     """
     if broker is None:
         return None
     birth = Birth(__version__, identity.model_sha256, site.sha256, identity.key.kid)
     uplink = Uplink(
-        broker, site.site.id, identity.node, outbox, birth, receivers=receivers, tell=tell, delivered=delivered
+        broker,
+        site.site.id,
+        identity.node,
+        outbox,
+        birth,
+        receivers=receivers,
+        tell=tell,
+        delivered=delivered,
+        announcement=_announcement(home_assistant, Topics(broker.prefix, site.site.id, identity.node), birth, site),
     )
     uplink.start()
     return uplink
+
+
+def _announcement(prefix: str | None, topics: Topics, birth: Birth, site: Site) -> Announcement | None:
+    if prefix is None:
+        return None
+    groups = [group.id for group in site.signal_groups]
+    payload = discovery.discovery(topics, birth, site.site.name, groups)
+    publication = Publication(discovery.discovery_topic(prefix, topics), payload, "application/json", retain=True)
+    return Announcement(publication, discovery.status_topic(prefix), discovery.ONLINE)
 
 
 class CaseTaker(Protocol):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from edge.errors import StoplineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sized
 
     from numpy import float32
     from numpy.typing import NDArray
@@ -43,6 +43,27 @@ class StageTimes:
         return {stage: 1000 * value / max(1, self.frames) for stage, value in seconds.items()}
 
 
+class Waiting:
+    """How many pictures wait between the stages of a stream; may be asked from any thread."""
+
+    def __init__(self) -> None:
+        self._channels: tuple[Sized, Sized] = ((), ())
+
+    @property
+    def prepared(self) -> int:
+        """Pictures that wait for the detector."""
+        return len(self._channels[0])
+
+    @property
+    def inferred(self) -> int:
+        """Pictures that wait to be judged."""
+        return len(self._channels[1])
+
+    def watch(self, prepared: Sized, inferred: Sized) -> None:
+        """These are the channels of the stream."""
+        self._channels = (prepared, inferred)
+
+
 class _Closed(Exception):  # noqa: N818 - tells a worker that its neighbour has gone, never leaves this module
     pass
 
@@ -66,6 +87,9 @@ class _Channel(Generic[_Item]):
             self._items.append(item)
             self._changed.notify_all()
 
+    def __len__(self) -> int:
+        return len(self._items)
+
     def end(self, error: BaseException | None = None) -> None:
         """No more items come; the consumer meets ``error`` after those that wait."""
         with self._changed:
@@ -87,7 +111,7 @@ class _Channel(Generic[_Item]):
 
 
 def detect_stream(
-    frames: Iterable[Frame], detector: Detector, *, times: StageTimes | None = None
+    frames: Iterable[Frame], detector: Detector, *, times: StageTimes | None = None, waiting: Waiting | None = None
 ) -> Iterator[tuple[Frame, tuple[Detection, ...]]]:
     """Every frame with what was detected in it, in order.
 
@@ -97,6 +121,8 @@ def detect_stream(
     spent = times or StageTimes()
     prepared: _Channel[tuple[Frame, Prepared]] = _Channel(_PLACES)
     inferred: _Channel[tuple[Frame, Prepared, NDArray[float32]]] = _Channel(_PLACES)
+    if waiting is not None:
+        waiting.watch(prepared, inferred)
     workers = (
         _start("decode", lambda: _prepare_all(frames, detector, prepared, spent), prepared),
         _start("inference", lambda: _infer_all(prepared, detector, inferred, spent), inferred),

@@ -5,8 +5,9 @@ At most 20 are under way, and no more than 4 MB of them, so that many bundles of
 An ``Uplink`` owns one thread, which alone touches the connection. Whatever goes wrong there (no network, a refusal, a
 killed broker) is tried again with growing pauses; the rows wait in the outbox meanwhile.
 
-Where receivers are named it listens to their receipts too, and to nothing else. The broker keeps receipts for a node
-that is away, and forgets one only when the outbox has noted it.
+Where receivers are named it listens to their receipts too; where it is to announce itself, to the word that asks for
+that; to nothing else. The broker keeps receipts for a node that is away, and forgets one only when the outbox has
+noted it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from edge.confirmation import Confirmations, Confirmed
 from edge.errors import BrokerError, StoplineError, SubscriptionError
 from edge.messages import encoded
-from edge.mqtt import MAX_IN_FLIGHT, Ack, Connection, Publication, Topics
+from edge.mqtt import MAX_IN_FLIGHT, Ack, Connection, Publication, Received, Topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -126,6 +127,15 @@ class Pauses:
 
 
 @dataclass(frozen=True, slots=True)
+class Announcement:
+    """What is said at each connection beside the node's own topics, and again at ``wake_word`` on ``wake_topic``."""
+
+    publication: Publication
+    wake_topic: str
+    wake_word: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """How the uplink stands.
 
@@ -205,7 +215,7 @@ class Uplink:
     ``start`` and for ever. Telemetry that cannot go at once is kept up to ``MAX_TELEMETRY``, then the oldest is dropped
     and counted. Receipts by the keys of ``receivers`` are taken; where there are none, nothing is listened to. ``tell``
     is given a sentence where something is wrong with receipts. ``delivered`` is called on the uplink's thread with the
-    ids that the broker has just taken.
+    ids that the broker has just taken. ``announcement`` is for who else is on the broker, such as a Home Assistant.
     """
 
     def __init__(
@@ -219,6 +229,7 @@ class Uplink:
         receivers: Mapping[str, PublicKey] | None = None,
         tell: Callable[[str], None] = lambda _: None,
         delivered: Callable[[Sequence[str]], None] = lambda _: None,
+        announcement: Announcement | None = None,
         pauses: Pauses | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -230,6 +241,8 @@ class Uplink:
         self._confirmations = Confirmations(receivers or {}, queue, tell)
         self._deaf_until_s: float | None = None
         self._delivered = delivered
+        self._announcement = announcement
+        self._wakes = announcement is not None
         self._tend_at_s = 0.0
         self._clock = clock or _Monotonic()
         self._birth = birth
@@ -378,19 +391,32 @@ class Uplink:
         finally:
             self._take_acks(connection.take_acks())
         for received in connection.take_received():
+            self._take(connection, received)
+            if self._listens:
+                connection.acknowledge(received)
+
+    def _take(self, connection: Connection, received: Received) -> None:
+        announcement = self._announcement
+        if announcement is None or received.topic != announcement.wake_topic:
             self._confirmations.take(received.payload)
-            connection.acknowledge(received)
+        elif received.payload == announcement.wake_word and not received.retained:
+            self._say(connection, announcement.publication)
 
     def _out_of_time(self) -> bool:
         return self._closing.is_set() and self._clock.now_s() >= self._close_by_s
 
     def _listen(self, connection: Connection) -> None:
-        """Subscribe to this node's receipts."""
+        """Subscribe to this node's receipts, and to the word that asks for the announcement once more."""
         if self._hears:
             connection.subscribe(self.topics.receipt("+"))
+        if self._announcement is not None and self._wakes:
+            connection.subscribe(self._announcement.wake_topic)
 
     def _stay_deaf(self, error: SubscriptionError) -> None:
         """Go on without receipts for a while where the broker forbids them: what is new can still be sent."""
+        if self._announcement is not None and error.refused.startswith(self._announcement.wake_topic):
+            self._wakes = False  # the announcement is retained, so it can do without being asked for
+            return
         self._confirmations.complain(f"No receipts can come, so nothing is let go: {error}")
         self._deaf_until_s = self._clock.now_s() + _DEAF_S
 
@@ -407,6 +433,8 @@ class Uplink:
         self._trouble = None
         self._say(connection, self._status(ONLINE))
         self._say(connection, Publication(self.topics.birth, encoded(self._birth), _JSON, retain=True))
+        if self._announcement is not None:
+            self._say(connection, self._announcement.publication)
         self._repeat_checkpoint()
         self._connected.set()
 

@@ -14,18 +14,21 @@ from edge.config import load_node, load_site
 from edge.delivery import Keeping
 from edge.errors import ConfigError, OutboxError
 from edge.evidence.keeper import CaseKeeper
+from edge.exposition import PrometheusFile
 from edge.keys import load_public_keys, load_signing_key
+from edge.latency import Deliveries
 from edge.ledger.checkpoint import origin_of
 from edge.ledger.publisher import Publisher, Source
+from edge.messages import Backlog
 from edge.mqtt import Topics
 from edge.node import Identity, QueuedLamps, Recorder, judge_stream, start_uplink
 from edge.outbox import Outbox
-from edge.pipeline import detect_stream
+from edge.pipeline import Waiting, detect_stream
 from edge.records import NS_PER_S
 from edge.sources.gpio import open_gpio
 from edge.sources.timeline import read_timeline
 from edge.sources.video import open_video
-from edge.telemetry import Telemetry
+from edge.telemetry import Gauges, Telemetry
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -71,21 +74,27 @@ def run(request: RunRequest) -> RunReport:
     receivers = load_public_keys(node.receiver.keys) if node.receiver else {}
     recorded = read_timeline(request.signal) if request.signal else None
     pins = [] if recorded else _all_wired(site)
+    also = _prometheus(node, site)
     evidence = _sealed(node, request.node)
     detector = detector_for(site, request.model, request.threads)
     ring = ring_for(evidence, site)
     identity = Identity(node.node.id, key, detector.model.sha256)
     topics = Topics(node.broker.prefix if node.broker else DEFAULT_PREFIX, site.site.id, node.node.id)
     with ExitStack() as stack:
+        if also is not None:
+            stack.callback(also.remove)
         video = stack.enter_context(_open_live(request.source, ring))
         keeping = Keeping(receipts=bool(receivers), keep_s=evidence.keep_hours * 3600)
         outbox = stack.enter_context(Outbox(_made(node.node.state) / "outbox.sqlite", keeping=keeping))
         desk = desk_for(evidence, site, request.site.read_bytes(), key, topics)
         keeper = CaseKeeper(outbox, desk, ring, evidence, masker())
-        recorder = Recorder(site, identity, keeper, monotonic_to_utc)
+        deliveries = Deliveries()
+        recorder = Recorder(site, identity, keeper, monotonic_to_utc, expect=deliveries.expect)
         approach = approach_for(site, detector, trust_start=False)
         lamps = PlayedLamps(recorded) if recorded else stack.enter_context(_wired_lamps(pins))
-        uplink = start_uplink(node.broker, site, identity, outbox, receivers, _tell)
+        uplink = start_uplink(
+            node.broker, site, identity, outbox, receivers, _tell, deliveries.delivered_now, _home_assistant(node)
+        )
         checkpoints = None
         if uplink is not None:
             stack.callback(uplink.close, _DRAIN_S)
@@ -93,16 +102,46 @@ def run(request: RunRequest) -> RunReport:
             checkpoints = Publisher(source, node.ledger, uplink.send_checkpoint)
             stack.callback(checkpoints.finish)
         stack.callback(keeper.close, _COMPLETE_S)
-        telemetry = Telemetry(uplink, approach, recorder, lambda: video.stats.dropped, checkpoints)
-        stream = detect_stream(_until(_stop_asked(), video), detector)
+        waiting = Waiting()
+        gauges = Gauges(
+            queue=outbox.counts,
+            backlog=lambda: Backlog(waiting.prepared, waiting.inferred, keeper.waiting),
+            state=node.node.state,
+        )
+        telemetry = Telemetry(
+            uplink,
+            approach,
+            recorder,
+            lambda: video.stats.dropped,
+            checkpoints,
+            gauges=gauges,
+            deliveries=deliveries,
+            also=also,
+            live=True,
+        )
+        stack.enter_context(telemetry)
+        stream = detect_stream(_until(_stop_asked(), video), detector, waiting=waiting)
         for frame, judged in judge_stream(stream, lamps, approach):
             for passage in judged:
                 _record(recorder, passage)
             if frame is not None:
-                telemetry.frame()
+                telemetry.frame(frame.t_ns)
         telemetry.health()
         video.close()  # so that the evidence waits for no more pictures
     return RunReport(video.stats.decoded, video.stats.dropped, recorder.verdicts)
+
+
+def _home_assistant(node: Node) -> str | None:
+    return node.telemetry.home_assistant_prefix if node.telemetry.home_assistant else None
+
+
+def _prometheus(node: Node, site: Site) -> PrometheusFile | None:
+    """The file for Prometheus where one is named; ConfigError where it cannot be written."""
+    if node.telemetry.prometheus is None:
+        return None
+    file = PrometheusFile(node.telemetry.prometheus, {"site": site.site.id, "node": node.node.id})
+    file.check()
+    return file
 
 
 def _tell(problem: str) -> None:

@@ -110,6 +110,11 @@ class CaseKeeper:
         self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """How many cases wait for their pictures; may be asked from any thread."""
+        return len(self._waiting)
+
     def take(self, make: Callable[[int], dict[str, Any]], from_ns: int, until_ns: int) -> None:
         """Open a case; ``make`` gives its unsigned event for a sequence number.
 

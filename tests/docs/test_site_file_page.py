@@ -33,6 +33,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "### `[receiver]`": config.Receiver,
     "### `[evidence]`": config.Evidence,
     "### `[ledger]`": config.Ledger,
+    "### `[telemetry]`": config.Telemetry,
 }
 
 
