@@ -176,6 +176,7 @@ class Connection:
         unacknowledged: int | None = None,
         in_flight: int = MAX_IN_FLIGHT,
         keepalive_s: int = KEEPALIVE_S,
+        largest_bytes: int | None = None,
     ) -> None:
         """Check the address, files and password, not the network yet.
 
@@ -183,12 +184,13 @@ class Connection:
         afresh each time. With ``unacknowledged`` the broker is told of what came by ``acknowledge`` alone, and is asked
         to send at most so many messages before it (Mosquitto before 2.0.13 does not keep to it). ``in_flight`` is how
         many QoS 1 publications may be under way, where the broker allows as many. After ``keepalive_s`` without a word
-        each end asks whether the other is still there.
+        each end asks whether the other is still there. The broker is to send no packet over ``largest_bytes``.
         """
         self._endpoint = _endpoint(broker)
         self._session_s = session_s
         self._unacknowledged = unacknowledged
         self._keepalive_s = keepalive_s
+        self._largest_bytes = largest_bytes
         self._acks: deque[Ack] = deque()
         self._received: deque[Received] = deque()
         self._connack: tuple[ReasonCode, Properties] | None = None
@@ -217,6 +219,8 @@ class Connection:
         properties = _no_properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = self._session_s
         properties.ReceiveMaximum = self._unacknowledged or MAX_IN_FLIGHT
+        if self._largest_bytes is not None:
+            properties.MaximumPacketSize = self._largest_bytes
         where = self._endpoint
         try:
             self._client.connect(

@@ -45,6 +45,7 @@ _POLL_S = 0.05
 _TEND_S = 1.0
 _DEAF_S = 600.0
 _MAX_RECEIPTS = 100  # on their way at once
+_LARGEST_BYTES = 16_384  # that a node lets itself be sent: a receipt has less than 1000
 _ACK_TIMEOUT_S = 60.0
 _SLOWEST_BYTES_S = 8_000  # of a line that is still worth waiting for
 _JOIN_MARGIN_S = 15.0  # a connection attempt under way may take this long to give up
@@ -325,6 +326,7 @@ class Uplink:
             will=self._status(OFFLINE),
             session_s=RECEIPTS_WAIT_S if self._hears else 0,
             unacknowledged=_MAX_RECEIPTS if self._hears else None,
+            largest_bytes=_LARGEST_BYTES,
         )
 
     def _put(self, publication: Publication) -> None:

@@ -233,6 +233,19 @@ def test_a_receipt_that_contradicts_the_event_frees_nothing(broker: Mosquitto, o
         assert outbox.counts() == Counts(0, 0, 2, outbox.counts().waiting_bytes, kept=2)
 
 
+def test_nobody_can_fill_a_node_by_its_topic_of_receipts(broker: Mosquitto, outbox: Outbox) -> None:
+    one = made(1)
+    good = receipt_of(one)
+    with sending(broker.url, outbox) as uplink:
+        uplink.wait_connected(10)
+        record(outbox, one)
+        large = Publication(good.topic, bytes(1_000_000), CONTENT_TYPE)
+        publish(broker.url, large, *[Publication(good.topic, b"?", CONTENT_TYPE)] * 10, large, good)
+        wait_until(lambda: uplink.state.receipts == 1)
+        assert uplink.state.receipts_ignored == 10
+        assert uplink.state.connections == 1
+
+
 def test_what_the_broker_lost_is_sent_again_and_stored_once(
     tmp_path: Path, broker: Mosquitto, outbox: Outbox, clock: Clock
 ) -> None:
