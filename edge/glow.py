@@ -29,11 +29,14 @@ if TYPE_CHECKING:
 LAMPS = (Lamp.RED, Lamp.AMBER, Lamp.GREEN)
 _LUMA = np.array([0.114, 0.587, 0.299], np.float32)  # of B, G, R: ITU-R BT.601
 
-# One lamp's box: how far (of 255) the brightest lamp must stand out from the darkest, what share of that makes another
-# one lit too, and the least difference of colour channels that tells a coloured light from a white one.
-_STANDS_OUT = 36.0
+# One lamp's box: how far (of 255) the brightest lamp must stand out from the darkest, less where it was seen lit before;
+# what share of that makes another one lit too, and the least difference of colour channels that tells a coloured light
+# from a white one.
+_STANDS_OUT, _STANDS_OUT_KNOWN = 36.0, 24.0
 _LIT_SHARE = 0.6
 _TINT = 8.0
+# Beside a lit lamp another one is lit if its hue, 0 red to 1 yellow, is its own and not the bloom of the first.
+_OWN_RED, _OWN_AMBER = 0.6, 0.4
 # A head is the one known if its look, the lamps left out, correlates at least so much with how it was.
 _SAME_HEAD = 0.6
 _MEMORY_S = 20.0
@@ -159,11 +162,14 @@ class HeadMemory:
     def _judged(self, cores: list[Core], likeness: float | None) -> States:
         levels = [core.level for core in cores]
         contrast = max(levels) - min(levels)
-        if contrast < _STANDS_OUT:
+        brightest = levels.index(max(levels))
+        if contrast < (_STANDS_OUT if self._lit[brightest] is None else _STANDS_OUT_KNOWN):
+            return self._without_contrast(levels, likeness)
+        if not cores[brightest].has_colour_of(LAMPS[brightest]):
             return self._without_contrast(levels, likeness)
         lit = [level - min(levels) >= _LIT_SHARE * contrast for level in levels]
-        if not all(core.has_colour_of(lamp) for core, lamp, on in zip(cores, LAMPS, lit, strict=True) if on):
-            return self._without_contrast(levels, likeness)
+        for index, lamp in enumerate(LAMPS):
+            lit[index] = lit[index] and (index == brightest or cores[index].is_surely(lamp))
         if any(self._is_odd(index, level, on) for index, (level, on) in enumerate(zip(levels, lit, strict=True))):
             return UNKNOWN
         return lit[0], lit[1], lit[2]
@@ -174,7 +180,7 @@ class HeadMemory:
         if dark is None or bright is None or bright - dark < _STANDS_OUT:
             return False
         share = (level - dark) / (bright - dark)
-        return share < 0.35 if lit else share > 0.65
+        return share < 0.35 if lit else share > 0.9
 
     def _without_contrast(self, levels: list[float], likeness: float | None) -> States:
         """No lamp stands out: all dark if this surely is the head and no lamp brighter than when dark; else unknown."""
@@ -229,6 +235,12 @@ class Core:
         if lamp is Lamp.AMBER:
             return min(self.red, self.green) > self.blue + _TINT and self.red > self.green - _TINT
         return self.green > self.red + _TINT
+
+    def is_surely(self, lamp: Lamp) -> bool:
+        """Whether it is that lamp's own light, and not what a brighter lamp beside it has spilt over."""
+        hue = (self.green - self.blue) / max(self.red - self.blue, 1.0)
+        own = {Lamp.RED: hue < _OWN_RED, Lamp.AMBER: hue > _OWN_AMBER, Lamp.GREEN: True}
+        return own[lamp] and self.has_colour_of(lamp)
 
 
 def _core(pixels: Pixels, light: Plane, box: tuple[slice, slice]) -> Core:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
+    from edge.config import Site
     from edge.glow import LampReading
     from edge.records import LampEdge
 
@@ -137,9 +138,13 @@ def cases_in_view() -> list[str]:
 
 
 def score_case(name: str) -> ViewScore:
-    """The lamps of a case read in all of its frames, against its timeline."""
-    folder = CASES / name
-    site, timeline = load_site(folder / "site.toml"), read_timeline(folder / "lamps.csv")
+    """The lamps of a committed case."""
+    return score_recording(CASES / name, load_site(CASES / name / "site.toml"))
+
+
+def score_recording(folder: Path, site: Site) -> ViewScore:
+    """The lamps of a recording read in all of its frames, against its timeline."""
+    name, timeline = folder.name, read_timeline(folder / "lamps.csv")
     groups = {group.id for group in site.signal_groups if group.view}
     score = ViewScore(name, len(groups))
     seen: dict[str, list[LampReading]] = {group: [] for group in groups}
@@ -187,6 +192,31 @@ def _edges(readings: list[LampReading]) -> Iterator[LampEdge]:
         yield from edges_of(reading, before)
         states = (reading.red, reading.amber, reading.green)
         before = (False, False, False) if None in states else states
+
+
+def made_again(folder: Path) -> Site:
+    """The site of a generated recording, with its lamps' regions: made again from the seed in its truth."""
+    from sim_fixtures.render.generate import chunk
+    from sim_fixtures.render.site import site_toml
+
+    truth = json.loads((folder / "truth.json").read_text())
+    seed, index = divmod(truth["seed"], 1000)
+    text = site_toml(chunk(seed, index, truth["condition"], truth["fps"], truth["duration_s"]))
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / "site.toml"
+        file.write_text(text)
+        return load_site(file)
+
+
+def score_generated(folder: Path) -> list[ViewScore]:
+    """Every generated recording below a folder that has lamps in view."""
+    scores = []
+    for truth in sorted(folder.rglob("truth.json")):
+        site = made_again(truth.parent)
+        if any(group.view for group in site.signal_groups):
+            scores.append(score_recording(truth.parent, site))
+            print(scores[-1].name, dict(scores[-1].frames), scores[-1].missed, scores[-1].invented, flush=True)
+    return scores
 
 
 def compare_replays(name: str) -> tuple[int, int, list[str]]:
@@ -250,11 +280,14 @@ def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="script/lampview", description=__doc__)
     parser.add_argument("--replays", action="store_true", help="judge the cases by the picture too; takes minutes")
+    parser.add_argument("--fresh", type=Path, help="also what 'python -m sim_fixtures.render --seed' made there")
     arguments = parser.parse_args()
     lines = ["", "### Real junctions", ""]
     lines += _heads_table() if DATASET.exists() else ["Not measured: the pictures are not there."]
     scores = [score_case(name) for name in cases_in_view()]
     lines += ["", "### The committed cases", "", *_cases_table(scores)]
+    if arguments.fresh:
+        lines += ["", "### Fresh recordings", "", *_cases_table(score_generated(arguments.fresh))]
     if arguments.replays:
         lines += ["", *_replays()]
     _page(lines)
