@@ -131,6 +131,7 @@ def _of_frames(health: Health) -> Iterator[Family]:
     yield _counter("frames_judged_total", "Frames that were judged.", frames.judged)
     yield _counter("frames_dropped_total", "Frames of a live camera that came too fast.", frames.dropped)
     yield _counter("frames_skipped_total", "Frames that were not later than the one before.", frames.skipped)
+    yield _counter("camera_reopened_total", "How often the camera was lost and opened anew.", frames.reopened)
     yield _gauge("frames_per_second", "Frames judged a second of late.", frames.fps)
     yield _gauge("silent_seconds", "How long ago the last frame was judged.", frames.silent_s)
     stages = {"judged": latency.judged, "delivered": latency.delivered}
@@ -153,6 +154,7 @@ def _of_queues(health: Health) -> Iterator[Family]:
     yield _counter("delivered_messages_total", "Messages that have ever been delivered.", outbox.delivered)
     waiting = {"prepared": backlog.prepared, "inferred": backlog.inferred, "evidence": backlog.evidence}
     yield _by("backlog", "gauge", "Frames and cases that wait between the stages.", "stage", waiting)
+    yield _gauge("broker_connected", "Whether the broker is connected.", float(link.connected))
     yield _counter("broker_connections_total", "Connections to the broker.", link.connections)
     yield _counter("telemetry_dropped_total", "Telemetry that found no room.", link.telemetry_dropped)
 

@@ -60,7 +60,7 @@ class Frames:
     """Pictures: judged and dropped since the start, and at what rate they were judged since the last message.
 
     ``silent_s`` is how long ago the last one was judged, None before the first. ``skipped`` were not later than the one
-    before.
+    before. ``reopened`` is how often the camera was lost and opened anew.
     """
 
     judged: int
@@ -68,6 +68,7 @@ class Frames:
     skipped: int
     fps: float
     silent_s: float | None
+    reopened: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ class Lamps:
 class Link:
     """The connection to the broker since the start; ``refusal`` is what the broker last refused, None where nothing."""
 
+    connected: bool = False
     connections: int = 0
     telemetry_dropped: int = 0
     refusal: str | None = None

@@ -48,11 +48,12 @@ class Told(Protocol):
 class Gauges:
     """Where the figures come from that telemetry does not count itself. Each may be asked from any thread.
 
-    ``queue`` is the outbox's counts, ``backlog`` says how many pictures wait for the detector and for judgement, and
-    how many cases for their evidence. ``status`` is the arming state, None where there is none. ``state`` is the
-    folder of the outbox.
+    ``reopened`` is how often the camera was opened anew. ``queue`` is the outbox's counts, ``backlog`` says how many
+    pictures wait for the detector and for judgement, and how many cases for their evidence. ``status`` is the arming
+    state, None where there is none. ``state`` is the folder of the outbox.
     """
 
+    reopened: Callable[[], int] = lambda: 0
     queue: Callable[[], Counts] | None = None
     backlog: Callable[[], messages.Backlog] = messages.Backlog
     status: Callable[[], Status | None] = lambda: None
@@ -168,7 +169,9 @@ class Telemetry:
         status = self._gauges.status()
         state = None if status is None else (status.state, tuple(finding.check for finding in status.reasons))
         silent_s = self._silent_s()
-        return state, self._lamp_faults(), silent_s is not None and silent_s > SILENT_AFTER_S
+        picture = "none yet" if silent_s is None else "silent" if silent_s > SILENT_AFTER_S else "comes"
+        connected = self._uplink is not None and self._uplink.state.connected
+        return state, self._lamp_faults(), picture, connected
 
     def _lamp_faults(self) -> tuple[tuple[str, Fault | None], ...]:
         return tuple((group, phases.current.fault) for group, phases in self._approach.phases.items())
@@ -207,6 +210,7 @@ class Telemetry:
             self._approach.skipped,
             round(fps, 2),
             None if silent_s is None else round(silent_s, 2),
+            self._gauges.reopened(),
         )
 
     def _machine(self) -> messages.Machine:
@@ -251,7 +255,7 @@ def _link(uplink: Uplink | None) -> messages.Link:
     if uplink is None:
         return messages.Link()
     state = uplink.state
-    return messages.Link(state.connections, state.telemetry_dropped, state.refusal)
+    return messages.Link(state.connected, state.connections, state.telemetry_dropped, state.refusal)
 
 
 def _by_verdict(verdicts: Mapping[Verdict, int]) -> dict[str, int]:

@@ -26,6 +26,8 @@ from edge.outbox import Outbox
 from edge.pipeline import Waiting, detect_stream
 from edge.records import NS_PER_S
 from edge.sources.gpio import open_gpio
+from edge.sources.picamera import is_picamera, open_picamera
+from edge.sources.steady import SteadyVideo
 from edge.sources.timeline import read_timeline
 from edge.sources.video import open_video
 from edge.telemetry import Gauges, Telemetry
@@ -38,9 +40,8 @@ if TYPE_CHECKING:
     from edge.approach import Judged
     from edge.config import Evidence, Node, Site
     from edge.evidence.ring import PacketRing
-    from edge.records import Frame, LampEdge, Verdict
+    from edge.records import LampEdge, Verdict
     from edge.sources.gpio import GpioLamps, LampPins
-    from edge.sources.video import VideoSource
 
 _COMPLETE_S = 60.0
 _DRAIN_S = 10.0
@@ -83,7 +84,7 @@ def run(request: RunRequest) -> RunReport:
     with ExitStack() as stack:
         if also is not None:
             stack.callback(also.remove)
-        video = stack.enter_context(_open_live(request.source, ring))
+        video = stack.enter_context(_open_live(request.source, site, ring))
         keeping = Keeping(receipts=bool(receivers), keep_s=evidence.keep_hours * 3600)
         outbox = stack.enter_context(Outbox(_made(node.node.state) / "outbox.sqlite", keeping=keeping))
         desk = desk_for(evidence, site, request.site.read_bytes(), key, topics)
@@ -104,6 +105,7 @@ def run(request: RunRequest) -> RunReport:
         stack.callback(keeper.close, _COMPLETE_S)
         waiting = Waiting()
         gauges = Gauges(
+            reopened=lambda: video.reopened,
             queue=outbox.counts,
             backlog=lambda: Backlog(waiting.prepared, waiting.inferred, keeper.waiting),
             state=node.node.state,
@@ -120,7 +122,8 @@ def run(request: RunRequest) -> RunReport:
             live=True,
         )
         stack.enter_context(telemetry)
-        stream = detect_stream(_until(_stop_asked(), video), detector, waiting=waiting)
+        _stop_when_asked(video)
+        stream = detect_stream(video, detector, waiting=waiting)
         for frame, judged in judge_stream(stream, lamps, approach):
             for passage in judged:
                 _record(recorder, passage)
@@ -166,8 +169,8 @@ def _sealed(node: Node, file: Path) -> Evidence:
     return node.evidence
 
 
-def _open_live(source: str, ring: PacketRing) -> VideoSource:
-    video = open_video(source, tap=ring)
+def _open_live(source: str, ring: PacketRing) -> SteadyVideo:
+    video = SteadyVideo(lambda: open_video(source, tap=ring), _tell)
     if not video.is_live:
         video.close()
         raise ConfigError(f"{source} is a recording: use 'stopline replay' for it")
@@ -184,19 +187,10 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _stop_asked() -> list[int]:
-    """A list that fills when SIGTERM or SIGINT arrives; the node then ends in order: judged, sent, said goodbye."""
-    asked: list[int] = []
+def _stop_when_asked(video: SteadyVideo) -> None:
+    """At SIGTERM or SIGINT the video ends; the node then does so in order: judged, sent, said goodbye."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _frame: asked.append(number))
-    return asked
-
-
-def _until(asked: list[int], video: VideoSource) -> Iterator[Frame]:
-    for frame in video:
-        if asked:
-            return
-        yield frame
+        signal.signal(number, lambda _number, _frame: video.stop())
 
 
 def _all_wired(site: Site) -> list[LampPins]:

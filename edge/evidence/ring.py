@@ -73,8 +73,12 @@ class PacketRing:
     # What the source calls.
 
     def start(self, video_format: VideoFormat) -> None:
-        """The stream begins."""
+        """The stream begins, or does so again: what was kept of it before goes, since its stamps may come once more."""
         with self._lock:
+            if self._ended:
+                self._ended = False
+                self._give_up_all()
+                self._last_dts = None
             self._format = video_format
 
     def packet(self, packet: EncodedPacket) -> None:

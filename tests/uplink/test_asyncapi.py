@@ -64,7 +64,12 @@ MOST = Health(
     Queued(1, 2, 3, 4, 50_000, 6),
     Backlog(1, 2, 3),
     Machine(61.5, limits_of(0xF000F), 10**10, 10**8, 1.25),
-    Link(2, 1, "The broker refuses messages on a/b (Not authorized): they are kept; correct its permissions"),
+    Link(
+        connected=True,
+        connections=2,
+        telemetry_dropped=1,
+        refusal="The broker refuses messages on a/b (Not authorized): they are kept; correct its permissions",
+    ),
     {"north": Lamps(Phase.FAULT, Fault.DARK, {fault.value: 1 for fault in Fault}, 2, 1)},
     {verdict.value: 2 for verdict in Verdict},
     {kind.value: {verdict.value: 2 for verdict in Verdict} for kind in VehicleClass if kind is not VehicleClass.PERSON},

@@ -1,0 +1,83 @@
+"""A camera that goes silent and comes back, on a real stream."""
+
+from __future__ import annotations
+
+import threading
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge.errors import SourceError
+from edge.sources.steady import SteadyVideo
+from edge.sources.video import VideoSource, open_video
+from tests.command import ROOT
+from tests.live import free_udp_port, live
+
+if TYPE_CHECKING:
+    from edge.records import Frame
+
+VIDEO = ROOT / "sim_fixtures" / "plain_red_runner" / "video.mp4"
+
+
+def opened(port: int) -> VideoSource:
+    return open_video(f"udp://127.0.0.1:{port}", timeout_s=1.0)
+
+
+@pytest.mark.slow
+def test_frames_go_on_over_a_silence() -> None:
+    port = free_udp_port()
+    told: list[str] = []
+    seen: list[Frame] = []
+    enough = threading.Event()
+
+    def read(video: SteadyVideo) -> None:
+        for frame in video:
+            seen.append(frame)
+            if video.reopened and len(seen) > 40:
+                enough.set()
+
+    with live(VIDEO, port):
+        video = SteadyVideo(lambda: opened(port), told.append, patience_s=30.0)
+        reader = threading.Thread(target=read, args=(video,))
+        reader.start()
+        time.sleep(3.0)
+    time.sleep(1.5)  # longer than it waits for a picture
+    with video, live(VIDEO, port):
+        assert enough.wait(30), told
+    reader.join(10)
+    assert not reader.is_alive()
+    assert video.reopened == 1
+    assert len(told) == 2
+    assert "opened anew" in told[0]
+    assert told[1].endswith("is back")
+    assert all(second.sequence > first.sequence for first, second in pairwise(seen))
+    assert all(second.t_ns > first.t_ns for first, second in pairwise(seen))
+    assert video.stats.decoded >= len(seen)
+
+
+@pytest.mark.slow
+def test_a_camera_that_stays_away_is_given_up() -> None:
+    port = free_udp_port()
+    with live(VIDEO, port):
+        video = SteadyVideo(lambda: opened(port), patience_s=1.0)
+        frames = iter(video)
+        next(frames)
+    with video, pytest.raises(SourceError, match="cannot be opened"):
+        for _ in frames:
+            pass
+
+
+def test_what_was_never_there_fails_at_once() -> None:
+    began_s = time.monotonic()
+    with pytest.raises(SourceError, match="cannot be opened"):
+        SteadyVideo(lambda: opened(free_udp_port()))
+    assert time.monotonic() - began_s < 10
+
+
+def test_a_recording_ends_once() -> None:
+    with SteadyVideo(lambda: open_video(VIDEO)) as video:
+        assert not video.is_live
+        assert sum(1 for _ in video) == 650
+        assert video.reopened == 0
