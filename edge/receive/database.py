@@ -1,27 +1,34 @@
-"""The engine under a store: SQLite in a folder or a PostgreSQL server, brought to the tables of today."""
+"""The engine under a store: SQLite in a folder or a PostgreSQL server, brought to the tables of today.
+
+What is said to both alike, and what their dialects say differently, is here.
+"""
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from edge.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection, Engine, Table
 
 DATABASE: Final = "events.sqlite"
+CHUNK: Final = 500
+
+_Item = TypeVar("_Item")
 
 _BUSY_S = 30
 _MIGRATIONS = Path(__file__).with_name("migrations")
@@ -97,3 +104,21 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     """Take the write lock at once, so that several receivers of one folder wait for each other in turn."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def inserted(connection: Connection, table: Table, rows: list[dict[str, Any]], returned: Any = None) -> list[Any]:
+    """Insert the rows that contradict none that is there; gives ``returned`` of those that were inserted."""
+    if not rows:
+        return []
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    query = dialect.insert(table).on_conflict_do_nothing()
+    if returned is None:
+        connection.execute(query, rows)
+        return []
+    return list(connection.scalars(query.returning(returned), rows))
+
+
+def chunks(items: Sequence[_Item]) -> Iterator[Sequence[_Item]]:
+    """The items in runs that are short enough for one statement."""
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

@@ -1,6 +1,7 @@
 """What a message is: an event that may be stored, a parcel of evidence, a checkpoint, or one refused with its reason.
 
-Pure: the trusted keys and the time come in. Whether an event is new, a repetition or a replay only the store knows.
+Pure: the trusted keys and the time come in. Whether an event is new, a repetition or a replay only the store knows, and
+whether a checkpoint spoke of it before its key had ended.
 """
 
 from __future__ import annotations
@@ -95,7 +96,19 @@ class Refused:
     payload: bytes = field(repr=False)
 
 
-Judged = Event | Evidence | Mark | Refused
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """An event that came after its key had ended: refused, unless a checkpoint that came before covers it.
+
+    ``before_ms`` is when that checkpoint must have come, at the latest short of it.
+    """
+
+    event: Event
+    before_ms: int
+    refused: Refused
+
+
+Judged = Event | Evidence | Mark | Refused | Doubted
 
 
 def judge(received: Received, trusted: Trusted, now: datetime) -> Judged:
@@ -112,7 +125,7 @@ def judge(received: Received, trusted: Trusted, now: datetime) -> Judged:
     return _event(received, origin, trusted, now)
 
 
-def _event(received: Received, origin: str, trusted: Trusted, now: datetime) -> Event | Refused:
+def _event(received: Received, origin: str, trusted: Trusted, now: datetime) -> Event | Refused | Doubted:
     try:
         verified = event.verify(received.payload, trusted.keys)
         claimed = None if verified.time is None else datetime.fromisoformat(verified.time)
@@ -125,12 +138,9 @@ def _event(received: Received, origin: str, trusted: Trusted, now: datetime) -> 
     if source != origin:
         words = f"The event is from {source}, but came on a topic of {origin}"
         return _refused(received, Why.MISPLACED, words, verified.id)
-    refusal = trusted.refusal(verified.kid, f"stopline://{source}", claimed=claimed, known_since=now)
-    if refusal is not None:
-        return _refused(received, Why.REVOKED, refusal, verified.id)
     if verified.sequence < 1:
         return _refused(received, Why.INVALID, "The event's sequence is 0, but a node counts from 1", verified.id)
-    return Event(
+    found = Event(
         verified.id,
         origin,
         verified.sequence - 1,
@@ -142,6 +152,12 @@ def _event(received: Received, origin: str, trusted: Trusted, now: datetime) -> 
         _bundle(verified),
         received.payload,
     )
+    refusal = trusted.refusal(verified.kid, f"stopline://{source}", claimed=claimed, known_since=now)
+    if refusal is None:
+        return found
+    refused = _refused(received, Why.REVOKED, refusal, verified.id)
+    before = trusted.known_before(verified.kid, f"stopline://{source}", claimed=claimed)
+    return refused if before is None else Doubted(found, int(before.timestamp() * 1000), refused)
 
 
 def _bundle(verified: event.VerifiedEvent) -> Bundle | None:

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Final
 
 from edge import receipt
 from edge.errors import BrokerError, KeyFileError, StoreError
-from edge.mqtt import Connection, Publication, Topics, all_checkpoints, all_evidence, all_violations, shared
-from edge.receive.judge import judge
+from edge.mqtt import Connection, Publication, Received, Topics, all_checkpoints, all_evidence, all_violations, shared
+from edge.receive.judge import Doubted, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge.config import Broker
     from edge.keys import SigningKey
-    from edge.mqtt import Received
+    from edge.receive.judge import Judged
     from edge.receive.store import Store, Stored, Taken
     from edge.receive.trust import Trusted, TrustFiles
 
@@ -167,12 +167,24 @@ class Receiver:
     def _handle(self, connection: Connection, batch: list[Received]) -> None:
         """Judge, store, answer, acknowledge: in this order."""
         now = datetime.now(UTC)
-        taken = self._store.take([judge(one, self._trusted, now) for one in batch], int(now.timestamp() * 1000))
+        judged = [judge(one, self._trusted, now) for one in batch]
+        taken = self._store.take(judged, int(now.timestamp() * 1000), self._once_more(judged, now))
         self._count(taken)
         for stored in taken.receipts:
             _publish(connection, self._receipt(stored))
         for one in batch:
             connection.acknowledge(one)
+
+    def _once_more(self, judged: list[Judged], now: datetime) -> list[Doubted]:
+        """The late events that were refused before of nodes of which another one has come: together they may be proven.
+
+        A checkpoint proves all the events that are missing below it, or none.
+        """
+        origins = sorted({one.event.origin for one in judged if isinstance(one, Doubted)})
+        if not origins:
+            return []
+        earlier = (judge(_again(*one), self._trusted, now) for one in self._store.refused_of(origins))
+        return [one for one in earlier if isinstance(one, Doubted)]
 
     def _receipt(self, stored: Stored) -> Publication:
         site, node = stored.origin.split("/")
@@ -222,6 +234,10 @@ class Receiver:
         if stale and not self._told_stale:
             self._tell("The revocation list has run out, so a theft may be unknown here: fetch the latest")
         self._told_stale = stale
+
+
+def _again(topic: str, payload: bytes) -> Received:
+    return Received(topic, payload, None, retained=False, expiry_s=None, user_properties=())
 
 
 def _gathered(connection: Connection) -> list[Received]:

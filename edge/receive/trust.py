@@ -7,6 +7,7 @@ A folder holds what ``stopline ca crl`` publishes (``nodes.pem``, ``revocations.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 from edge.errors import KeyFileError
@@ -18,7 +19,6 @@ from edge.keys.trusted import Trust, read_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
     from pathlib import Path
 
     from edge.keys import PublicKey
@@ -29,6 +29,9 @@ NODES: Final = "nodes.pem"
 REVOCATIONS: Final = "revocations.json"
 MAX_LIST_BYTES: Final = 4_000_000
 MAX_NODES_BYTES: Final = 64_000_000
+
+_EVER = datetime.min.replace(tzinfo=UTC)
+_A_MOMENT = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,16 @@ class Trusted:
         if kid in self.certified.keys:
             return self.certified.refusal(kid, source, claimed=claimed, known_since=known_since)
         return refusal(kid, claimed=claimed, known_since=known_since, revocations=self.certified.revoked)
+
+    def known_before(self, kid: str, source: str, *, claimed: datetime | None) -> datetime | None:
+        """Before which instant such an event must have been known for it to stand; None where nothing can help it."""
+        if self.refusal(kid, source, claimed=claimed, known_since=_EVER) is not None:
+            return None
+        revocation, key = self.certified.revoked.get(kid), self.certified.keys.get(kid)
+        ends = [revocation.since] if revocation is not None else []
+        if key is not None:
+            ends.append(key.not_after + _A_MOMENT)  # at that very instant it still counts
+        return min(ends, default=None)
 
 
 class Remembered(Protocol):

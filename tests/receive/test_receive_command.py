@@ -145,7 +145,7 @@ def test_a_revoked_node_is_refused_from_then_on_and_its_earlier_events_stand(tmp
             wait_until(lambda: "was revoked from" in running.said)
     finally:
         running.end()
-    assert "1 events and 0 bundles stored, 0 repeated, 2 refused" in running.said
+    assert "1 events and 0 bundles stored, 1 repeated, 2 refused, 2 receipts" in running.said
     stopline("receive", "export", ORIGIN, "--store", tmp_path / "s", "--out", tmp_path / "copy")
     assert (tmp_path / "copy" / "events.jsonl").read_bytes() == early.raw + b"\n"
 
