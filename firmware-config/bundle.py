@@ -1,0 +1,88 @@
+"""Makes the bundle that goes onto the card: the program, what it needs by hash, the device's settings and install.sh.
+
+    python firmware-config/bundle.py stopline.tar.gz --wheels 3.13 --add site.toml --add node.toml
+
+Run it in the repository's environment. With --wheels the dependencies themselves travel along, built for 64 bit ARM, and
+the first boot fetches none from a package index.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DEVICE = ROOT / "firmware-config"
+PARTS = ("install.sh", "rootfs", "boot", "image", "README.md")
+MANYLINUX = ("2_17", "2_26", "2_27", "2_28", "2_31", "2_34")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("out", type=Path, help="the bundle to write")
+    parser.add_argument("--wheels", metavar="PYTHON", help="bring the dependencies for this Python: 3.13 on trixie")
+    parser.add_argument("--add", type=Path, action="append", default=[], help="site.toml, node.toml or ca.pem")
+    asked = parser.parse_args()
+    for file in asked.add:
+        if file.name not in {"site.toml", "node.toml", "ca.pem"} or not file.is_file():
+            parser.error(f"{file} is no file named site.toml, node.toml or ca.pem")
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        (work / "requirements.txt").write_text(runtime_lock(ROOT), encoding="utf-8")
+        _pip("wheel", "--no-deps", "--wheel-dir", str(work), str(ROOT))
+        if asked.wheels:
+            _fetch(work / "requirements.txt", work / "wheels", asked.wheels)
+        _pack(asked.out, [*work.iterdir(), *(DEVICE / part for part in PARTS), *asked.add])
+    print(f"{asked.out}: {asked.out.stat().st_size / 1e6:.1f} MB")  # noqa: T201 - a command's answer
+
+
+def runtime_lock(root: Path) -> str:
+    """The part of requirements.lock that a node needs: the project's own dependencies and theirs, by the notes in it."""
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    entries = re.split(r"\n(?=[a-z0-9])", (root / "requirements.lock").read_text(encoding="utf-8"))
+    wanted = {_name(line) for line in project["dependencies"]}
+    while True:
+        more = {
+            _name(entry) for entry in entries if wanted & set(re.findall(r"#(?: via)? +([a-z0-9._-]+)$", entry, re.M))
+        }
+        if more <= wanted:
+            return "\n".join(entry for entry in entries if _name(entry) in wanted) + "\n"
+        wanted |= more
+
+
+def _name(line: str) -> str:
+    found = re.match(r"[A-Za-z0-9._-]+", line)
+    return found.group().lower().replace("_", "-") if found else ""
+
+
+def _fetch(requirements: Path, into: Path, python: str) -> None:
+    platforms = [f"--platform=manylinux_{version}_aarch64" for version in MANYLINUX]
+    only = ["--only-binary=:all:", f"--python-version={python}", *platforms, "--platform=manylinux2014_aarch64"]
+    _pip("download", "--no-deps", "--require-hashes", "--dest", str(into), *only, "--requirement", str(requirements))
+
+
+def _pip(command: str, *arguments: str) -> None:
+    quiet = ["--quiet", "--disable-pip-version-check"]
+    subprocess.run([sys.executable, "-m", "pip", command, *quiet, *arguments], check=True)  # noqa: S603 - our own words
+
+
+def _pack(out: Path, parts: list[Path]) -> None:
+    with tarfile.open(out, "w:gz") as bundle:
+        for part in parts:
+            bundle.add(part, part.name, filter=_as_root)
+
+
+def _as_root(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = "root"
+    return entry
+
+
+if __name__ == "__main__":
+    main()
