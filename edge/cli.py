@@ -15,6 +15,7 @@ from edge import __version__
 from edge.cli_keys import ca_app, keys_app
 from edge.cli_ledger import ledger_app
 from edge.cli_receive import receive_app
+from edge.cli_ui import ui
 from edge.errors import StoplineError
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(ca_app, name="ca")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(receive_app, name="receive")
+app.command("ui")(ui)
 app.add_typer(model_app, name="model")
 app.add_typer(outbox_app, name="outbox")
 
@@ -133,7 +135,7 @@ def replay(
 
 @app.command()
 def run(
-    source: Annotated[str, typer.Argument(help="The camera: rtsp://…, /dev/video0, udp://…")],
+    source: Annotated[str, typer.Argument(help="The camera: picamera, rtsp://…, /dev/video0, udp://…")],
     site: SiteFile,
     node: Annotated[Path, typer.Option("--node", help="The node file: identity, key, broker.")],
     model: ModelFile = None,

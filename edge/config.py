@@ -51,10 +51,42 @@ class SiteName(_Settings):
     name: str = Field(default="", max_length=200)
 
 
-class Camera(_Settings):
-    """The pixel grid, width and height, in which the geometry is drawn."""
+def _even(value: tuple[int, int]) -> tuple[int, int]:
+    if value[0] % 2 or value[1] % 2:
+        raise ValueError("width and height must be even, since colour is stored for every second pixel")
+    return value
 
-    size_px: tuple[Annotated[int, Field(ge=16, le=16384)], Annotated[int, Field(ge=16, le=16384)]]
+
+Side = Annotated[int, Field(ge=16, le=16384)]
+StreamSize = Annotated[tuple[Side, Side], AfterValidator(_even)]
+
+
+class Camera(_Settings):
+    """The pixel grid, width and height, in which the geometry is drawn, and what is asked of a Pi's own camera.
+
+    ``stream_px`` is the picture kept as evidence (``size_px`` if left out), ``detect_px`` the smaller one that is
+    judged (at most 640 wide). Exposure is automatic up to ``max_exposure_us`` and ``max_gain``.
+    """
+
+    size_px: tuple[Side, Side]
+    frame_rate: Annotated[float, Field(ge=5, le=120, allow_inf_nan=False)] = 25.0
+    stream_px: StreamSize | None = None
+    detect_px: StreamSize | None = None
+    max_exposure_us: Annotated[int, Field(ge=50, le=200_000)] | None = None
+    max_gain: Annotated[float, Field(ge=1, le=64, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        width, height = self.size_px
+        for key, size in (("stream_px", self.stream_px), ("detect_px", self.detect_px)):
+            if size is not None and abs(size[0] * height / (size[1] * width) - 1) > 0.02:
+                raise ValueError(f"{key} has another aspect than size_px: choose the same, or draw the lines anew")
+        stream = self.stream_px or self.size_px
+        if self.detect_px is not None and (self.detect_px[0] > stream[0] or self.detect_px[1] > stream[1]):
+            raise ValueError("detect_px is larger than the stream that is kept: make it smaller")
+        if self.max_exposure_us is not None and self.max_exposure_us * self.frame_rate > 1_000_000:
+            raise ValueError("max_exposure_us is longer than one picture lasts at frame_rate: lower one of the two")
+        return self
 
 
 class Pins(_Settings):

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from edge.evidence.ring import PacketRing
     from edge.records import LampEdge, Verdict
     from edge.sources.gpio import GpioLamps, LampPins
+    from edge.sources.picamera import PicameraSource
 
 _COMPLETE_S = 60.0
 _DRAIN_S = 10.0
@@ -84,7 +85,8 @@ def run(request: RunRequest) -> RunReport:
     with ExitStack() as stack:
         if also is not None:
             stack.callback(also.remove)
-        video = stack.enter_context(_open_live(request.source, site, ring))
+        video = _open_live(request.source, site, ring)
+        stack.callback(video.close)
         keeping = Keeping(receipts=bool(receivers), keep_s=evidence.keep_hours * 3600)
         outbox = stack.enter_context(Outbox(_made(node.node.state) / "outbox.sqlite", keeping=keeping))
         desk = desk_for(evidence, site, request.site.read_bytes(), key, topics)
@@ -169,7 +171,9 @@ def _sealed(node: Node, file: Path) -> Evidence:
     return node.evidence
 
 
-def _open_live(source: str, ring: PacketRing) -> SteadyVideo:
+def _open_live(source: str, site: Site, ring: PacketRing) -> SteadyVideo | PicameraSource:
+    if is_picamera(source):
+        return open_picamera(source, site.camera, tap=ring, tell=_tell)
     video = SteadyVideo(lambda: open_video(source, tap=ring), _tell)
     if not video.is_live:
         video.close()
@@ -187,7 +191,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _stop_when_asked(video: SteadyVideo) -> None:
+def _stop_when_asked(video: SteadyVideo | PicameraSource) -> None:
     """At SIGTERM or SIGINT the video ends; the node then does so in order: judged, sent, said goodbye."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: video.stop())
