@@ -173,6 +173,7 @@ class GpioLamps:
             lamp_input.close()
         self._inputs = []
         if self._own_factory:
+            self._factory.pins.clear()  # they are closed already, and where the chip is gone they cannot be once more
             with contextlib.suppress(*_driver_errors()):
                 self._factory.close()
 
