@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from gpiozero.pins.mock import MockFactory
+from gpiozero.pins.pi import PiPin
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import SourceError
 from edge.records import Lamp, LampEdge
-from edge.sources.gpio import GpioLamps, LampPins, open_gpio, play_through_pins
+from edge.sources.gpio import GpioCounts, GpioLamps, LampPins, _TimelineFactory, open_gpio, play_through_pins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 NORTH = LampPins("north", red=17, amber=27, green=22)
 
@@ -77,10 +83,67 @@ def test_a_pin_that_fails_or_changes_without_an_edge_is_found_by_the_check() -> 
             lamps.check()
 
 
-def test_a_machine_without_gpio_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "native")
-    with pytest.raises(SourceError, match="install lgpio"):
+def test_an_input_that_changes_all_the_time_is_never_in_doubt() -> None:
+    """A mains-driven lamp has always an edge on its way, so that what is read is often unlike the last one told."""
+    factory = MockFactory()
+    with GpioLamps([NORTH], factory, lambda _: None) as lamps:
+        for _ in range(10):
+            factory.pin(17)._state = not factory.pin(17)._state
+            lamps.check()
+            factory.pin(17)._call_when_changed()
+
+
+@pytest.mark.skipif(Path("/dev/gpiochip0").exists(), reason="this machine has GPIO")
+def test_a_machine_without_gpio_is_told_what_to_do() -> None:
+    with pytest.raises(SourceError, match=r"GPIO cannot be used \(.+\): .*install lgpio"):
         open_gpio([NORTH], lambda _: None)
+
+
+@pytest.fixture
+def late() -> Iterator[tuple[Callable[[float, float, int], None], GpioLamps]]:
+    """Lamps whose red is told by hand: stamped at one time, in s, and read at another."""
+    factory = _TimelineFactory()
+    factory.now_s = 100.0
+
+    def edge(t_s: float, read_s: float, level: int) -> None:
+        factory.now_s = read_s
+        PiPin._call_when_changed(factory.pin(17), t_s, level)
+
+    with GpioLamps([NORTH], factory, lambda _: None) as lamps:
+        yield edge, lamps
+
+
+def test_what_was_not_seen_is_counted(late) -> None:  # noqa: ANN001
+    edge, lamps = late
+    edge(101.0, 101.001, 1)
+    edge(102.0, 102.003, 1)
+    assert lamps.counts == GpioCounts(edges=4, unseen=1, overruns=0, slowest_ns=3_000_000)
+
+
+@pytest.mark.parametrize(("waiting", "overruns"), [(15, 0), (16, 1), (31, 1), (32, 2)])
+def test_as_many_edges_waiting_as_the_kernel_keeps_may_be_too_many(late, waiting: int, overruns: int) -> None:  # noqa: ANN001
+    edge, lamps = late
+    for number in range(20):
+        edge(101.0 + number * 0.005, 101.001 + number * 0.005, 1 - number % 2)
+    for number in range(waiting):
+        edge(102.0 + number * 0.005, 103.0, 1 - number % 2)
+    assert lamps.counts.overruns == overruns
+
+
+def test_edges_from_before_the_state_at_the_start_are_left_out() -> None:
+    factory, seen = _TimelineFactory(), []
+    factory.now_s = 100.0
+    with GpioLamps([NORTH], factory, seen.append):
+        for t_s, lit in ((99.98, True), (99.99, False), (101.0, True)):
+            PiPin._call_when_changed(factory.pin(17), t_s, lit)
+    assert [(edge.t_ns, edge.lit) for edge in seen[3:]] == [(101_000_000_000, True)]
+
+
+def test_stamps_of_another_clock_are_found_by_the_check(late) -> None:  # noqa: ANN001
+    edge, lamps = late
+    edge(1_700_000_000.0, 101.0, 0)
+    with pytest.raises(SourceError, match=r"GPIO17 .* is not stamped with the monotonic clock"):
+        lamps.check()
 
 
 LAMPS = st.tuples(st.booleans(), st.booleans(), st.booleans())
