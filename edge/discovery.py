@@ -31,12 +31,16 @@ def status_topic(prefix: str) -> str:
 
 def object_id(topics: Topics) -> str:
     """The node's name in Home Assistant's alphabet."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", f"stopline_{topics.site}_{topics.node}")
+    return _allowed(f"stopline_{topics.site}_{topics.node}")
 
 
 def discovery_topic(prefix: str, topics: Topics) -> str:
-    """Where the node's message goes."""
-    return f"{prefix}/device/{object_id(topics)}/config"
+    """Where the node's message goes. The level of its own name lets a broker give each node the right to its own."""
+    return f"{prefix}/device/{_allowed(topics.node)}/{object_id(topics)}/config"
+
+
+def _allowed(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)
 
 
 def discovery(topics: Topics, birth: Birth, site_name: str, groups: Sequence[str]) -> bytes:

@@ -19,29 +19,15 @@ from edge.evidence.bundle import Bundle
 from edge.evidence.seal import Seal
 from edge.evidence.shipment import ship
 from edge.health import CheckName, Outcome
-from edge.latency import Quantiles
 from edge.ledger.checkpoint import Checkpoint, sign
 from edge.machine import limits_of
-from edge.messages import (
-    Arming,
-    Backlog,
-    Birth,
-    Check,
-    Frames,
-    Health,
-    Lamps,
-    Latency,
-    Link,
-    Machine,
-    Queued,
-    Signal,
-    encoded,
-)
+from edge.messages import Birth, Health, Signal, encoded
 from edge.outbox import Message
 from edge.records import Fault, Phase, VehicleClass, Verdict
 from edge.uplink import Uplink
 from tests.broker import Heard, Listener, Mosquitto, wait_until
 from tests.cases import EVENT_ID, ORIGIN, SITE, signing_key, unsigned
+from tests.telemetry.samples import LEAST, MOST
 from tests.uplink.test_receipts import receiving
 
 if TYPE_CHECKING:
@@ -55,27 +41,6 @@ pytestmark = pytest.mark.broker
 FILE = Path(__file__).parents[2] / "docs" / "asyncapi.yaml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 KEY = signing_key()
-LEAST = Health(0.0, Frames(0, 0, 0, 0.0, None))
-MOST = Health(
-    60.5,
-    Frames(1500, 2, 1, 24.98, 0.04),
-    Arming("disarmed", 12.5, tuple(Check(name, found, "Some words.", 1.5) for name in CheckName for found in Outcome)),
-    Latency(Quantiles(1500, 60.1, 80.2, 95.3), Quantiles(3, 7010.1, 7211.2, 7211.2)),
-    Queued(1, 2, 3, 4, 50_000, 6),
-    Backlog(1, 2, 3),
-    Machine(61.5, limits_of(0xF000F), 10**10, 10**8, 1.25),
-    Link(
-        connected=True,
-        connections=2,
-        telemetry_dropped=1,
-        refusal="The broker refuses messages on a/b (Not authorized): they are kept; correct its permissions",
-    ),
-    {"north": Lamps(Phase.FAULT, Fault.DARK, {fault.value: 1 for fault in Fault}, 2, 1)},
-    {verdict.value: 2 for verdict in Verdict},
-    {kind.value: {verdict.value: 2 for verdict in Verdict} for kind in VehicleClass if kind is not VehicleClass.PERSON},
-    1,
-    2,
-)
 
 
 def resolve(node: Any) -> Any:
