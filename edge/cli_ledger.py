@@ -31,6 +31,12 @@ Out = Annotated[Path, typer.Option("--out", help="The file to write.")]
 def ledger_audit(
     copy: Annotated[Path, typer.Argument(help="A file of events, one a line, or a folder with events.jsonl.")],
     key: Keys = None,
+    trust: Annotated[
+        Path | None, typer.Option("--trust", help="The authority's folder: ca.pem, nodes.pem, revocations.json.")
+    ] = None,
+    succession: Annotated[
+        list[Path] | None, typer.Option("--succession", help="A node's statement of its new key; may be given again.")
+    ] = None,
     checkpoint: Annotated[
         list[Path] | None, typer.Option("--checkpoint", help="A file of checkpoints; may be given more than once.")
     ] = None,
@@ -45,6 +51,8 @@ def ledger_audit(
     report = audit_copy(
         copy,
         key or [],
+        trust_folder=trust,
+        succession_files=succession or [],
         checkpoint_files=checkpoint or [],
         leaves_file=leaves,
         witnesses=witness or [],
@@ -175,6 +183,10 @@ def _lines(report: AuditReport) -> list[str]:
         lines.append(
             f"Signed, but what is known of the ledger does not tell whether logged so: {_places(found.unconfirmed)}."
         )
+    if report.undated:
+        lines.append(
+            f"Signed by a key that has ended since; nothing here tells whether before: {_places(report.undated)}."
+        )
     if report.others:
         lines.append(f"{report.others} events of other nodes were left aside.")
     return lines
@@ -207,5 +219,6 @@ def _document(report: AuditReport) -> dict[str, object]:
         "unconfirmed": list(found.unconfirmed),
         "erased": list(found.erased),
         "countersigned": dict(report.countersigned),
+        "undated": list(report.undated),
         "others": report.others,
     }

@@ -6,7 +6,9 @@ import json
 import os
 import time
 from base64 import b64decode
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -14,10 +16,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge import event
+from edge.commands.audit_keys import audit_trust
 from edge.errors import ConfigError, EventError, LedgerError
 from edge.keys import load_public_keys
 from edge.ledger import checkpoint, merkle, note, proof, witness
 from edge.ledger.audit import Audit, Entry, Known, audit
+from edge.ledger.ended import Counted, late_checkpoint, late_events
 from edge.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -25,17 +29,35 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge.keys import PublicKey, SigningKey
+    from edge.ledger.audit import Finding
     from edge.ledger.checkpoint import SignedCheckpoint
+    from edge.ledger.ended import Refusal
     from edge.ledger.note import WitnessKey
+    from edge.receive.trust import Trusted
 
 EVENTS: Final = "events.jsonl"
 CHECKPOINT: Final = "checkpoint"
 CHECKPOINTS: Final = "checkpoints"
 LEAVES: Final = "leaves.txt"
+RECEIVED: Final = "received.txt"
 
 _MAX_FILE_BYTES = 1_000_000_000
 _FORM = "PRIVATE+KEY+"
 _ED25519 = 0x01
+
+
+@dataclass(frozen=True, slots=True)
+class Came:
+    """When a receiver took in the events, by their places, and checkpoints, by the SHA-256 of their notes."""
+
+    events: Mapping[int, datetime] = field(default_factory=dict)
+    checkpoints: Mapping[str, datetime] = field(default_factory=dict)
+
+    def encoded(self) -> bytes:
+        """As a text file."""
+        rows = [(when, "event", str(place + 1)) for place, when in self.events.items()]
+        rows += [(when, "checkpoint", digest) for digest, when in self.checkpoints.items()]
+        return "".join(f"{when.astimezone(UTC).isoformat()} {what} {which}\n" for when, what, which in rows).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +70,21 @@ class Copy:
     leaves: tuple[bytes, ...]
     erased: frozenset[int]
     others: int
+    came: Came
 
 
 @dataclass(frozen=True, slots=True)
 class AuditReport:
-    """What an audit found; ``countersigned`` is the largest checkpoint that each named witness vouches for."""
+    """What an audit found; ``countersigned`` is the largest checkpoint that each named witness vouches for.
+
+    ``undated`` events are signed by a key that has ended since, and nothing here tells that they were known before.
+    """
 
     origin: str
     audit: Audit
     others: int
     countersigned: Mapping[str, int | None]
+    undated: tuple[int, ...] = ()
 
     @property
     def sound(self) -> bool:
@@ -69,18 +96,43 @@ def audit_copy(
     source: Path,
     key_files: Sequence[Path],
     *,
+    trust_folder: Path | None = None,
+    succession_files: Sequence[Path] = (),
     checkpoint_files: Sequence[Path] = (),
     leaves_file: Path | None = None,
     witnesses: Sequence[str] = (),
     origin: str | None = None,
 ) -> AuditReport:
     """Compare a copy with what its node has signed. ConfigError or LedgerError for input that cannot be used."""
-    keys = _trusted(key_files)
+    trusted = audit_trust(key_files, trust_folder, succession_files)
     vouching = [read_witness_key(given) for given in witnesses]
-    copy = _read_copy(source, keys, checkpoint_files, leaves_file, origin)
-    known = Known(tuple(signed.checkpoint for signed in copy.checkpoints), copy.leaves, copy.erased)
-    countersigned = {key.name: _vouched_for(copy.checkpoints, key) for key in vouching}
-    return AuditReport(copy.origin, audit(copy.entries, known), copy.others, countersigned)
+    copy = _read_copy(source, trusted.keys, checkpoint_files, leaves_file, origin)
+    refusal = partial(_refusal, trusted, copy.origin)
+    late = {id(one): found for one in copy.checkpoints if (found := _late(one, copy, refusal))}
+    good = [one for one in copy.checkpoints if id(one) not in late]
+    audited = audit(copy.entries, Known(tuple(one.checkpoint for one in good), copy.leaves, copy.erased))
+    counted = [_counted(one, copy.came) for one in good]
+    now = datetime.now(UTC)
+    dated = late_events(copy.entries, copy.came.events, counted, audited.confirmed, refusal, now)
+    countersigned = {key.name: _vouched_for(good, key) for key in vouching}
+    audited = replace(audited, findings=(*late.values(), *audited.findings, *dated.findings))
+    return AuditReport(copy.origin, audited, copy.others, countersigned, dated.undated)
+
+
+def _refusal(trusted: Trusted, origin: str, kid: str, *, claimed: datetime | None, known_since: datetime) -> str | None:
+    return trusted.refusal(kid, f"stopline://{origin}", claimed=claimed, known_since=known_since)
+
+
+def _late(one: SignedCheckpoint, copy: Copy, refusal: Refusal) -> Finding | None:
+    """Why a checkpoint does not count; where several keys signed it, one that had not ended is enough."""
+    counted = _counted(one, copy.came)
+    found = [late_checkpoint(replace(counted, kid=kid), copy.entries, refusal) for kid in one.kids]
+    return found[0] if None not in found else None
+
+
+def _counted(one: SignedCheckpoint, came: Came) -> Counted:
+    digest = sha256(one.note.encoded()).hexdigest()
+    return Counted(one.checkpoint.size, one.kids[0], came.checkpoints.get(digest))
 
 
 def entry_of(line: int, raw: bytes, keys: Mapping[str, PublicKey], origin: str) -> Entry | None:
@@ -93,7 +145,14 @@ def entry_of(line: int, raw: bytes, keys: Mapping[str, PublicKey], origin: str) 
         return Entry(line, index, id_, leaf, str(error))
     if checkpoint.origin_of(found.site, found.node) != origin:
         return None
-    return Entry(line, found.sequence - 1, found.id, leaf)
+    return Entry(line, found.sequence - 1, found.id, leaf, kid=found.kid, claimed=_instant(found.time))
+
+
+def _instant(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def prove_event(source: Path, checkpoint_file: Path, key_files: Sequence[Path], which: str) -> bytes:
@@ -256,7 +315,26 @@ def _read_copy(
         leaves,
         erased,
         found.count(None),
+        _read_came(source / RECEIVED) if source.is_dir() and (source / RECEIVED).exists() else Came(),
     )
+
+
+def _read_came(file: Path) -> Came:
+    events: dict[int, datetime] = {}
+    checkpoints: dict[str, datetime] = {}
+    for line in _lines(_read(file)):
+        try:
+            instant, what, which = line.decode().split(" ")
+            when = datetime.fromisoformat(instant).astimezone(UTC)
+            if what == "event":
+                events[int(which) - 1] = when
+            elif what == "checkpoint":
+                checkpoints[which] = when
+        except ValueError:
+            raise ConfigError(
+                f"{file} does not say when what came: take it as 'stopline receive export' wrote it"
+            ) from None
+    return Came(events, checkpoints)
 
 
 def _parts(source: Path) -> tuple[Path, list[Path], Path | None]:

@@ -8,10 +8,12 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from edge.commands.ledger import CHECKPOINTS, EVENTS, LEAVES
+from edge.commands.ledger import CHECKPOINTS, EVENTS, LEAVES, RECEIVED, Came
 from edge.errors import ConfigError, StoreError
 from edge.keys import load_signing_key
 from edge.keys.enrolment import new_key
@@ -79,8 +81,6 @@ def erase(where: str, event_ids: Sequence[str]) -> int:
 
 def refused(where: str, limit: int) -> list[dict[str, object]]:
     """The latest refusals, the newest first. Raises StoreError."""
-    from datetime import UTC, datetime
-
     with opened(where) as store:
         return [
             {
@@ -106,6 +106,7 @@ def export(where: str, origin: str, folder: Path) -> NodeCopy:
         for number, payload in enumerate(copy.checkpoints, start=1):
             (folder / CHECKPOINTS / f"{number:08d}").write_bytes(payload)
         (folder / LEAVES).write_bytes(_leaves(copy))
+        (folder / RECEIVED).write_bytes(_came(copy).encoded())
     except FileExistsError:
         raise ConfigError(f"{folder} holds a copy already: name another folder") from None
     except OSError as error:
@@ -118,6 +119,20 @@ def _leaves(copy: NodeCopy) -> bytes:
     known = [leaf for place, leaf in enumerate(copy.leaves) if leaf[0] == place]
     erased = frozenset(place for place, _, is_erased in known if is_erased)
     return encode_leaves([hash_ for _, hash_, _ in known], erased)
+
+
+def _came(copy: NodeCopy) -> Came:
+    """When everything came, by the receivers' clocks."""
+    places = (place for place, _, _ in copy.leaves)
+    digests = (sha256(payload).hexdigest() for payload in copy.checkpoints)
+    return Came(
+        {place: _instant(ms) for place, ms in zip(places, copy.leaves_ms, strict=True)},
+        {digest: _instant(ms) for digest, ms in zip(digests, copy.checkpoints_ms, strict=True)},
+    )
+
+
+def _instant(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def _signing_key(request: ReceiveRequest) -> SigningKey:

@@ -18,6 +18,7 @@ from edge.ledger.store import BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from edge.ledger.checkpoint import Checkpoint
 
@@ -34,6 +35,7 @@ class Fault(StrEnum):
     REPLAYED = "replayed"
     REWRITTEN = "rewritten"
     FORKED = "forked"
+    ENDED = "ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Entry:
     """One line of a copy.
 
     ``index`` is the place it claims, counted from 0, and None where it cannot be read. ``leaf`` is the leaf hash of its
-    bytes. ``flaw`` says why it is not an event of this node as it was signed, and is None where it is one.
+    bytes. ``flaw`` says why it is not an event of this node as it was signed, and is None where it is one; then ``kid``
+    is the key that signed it and ``claimed`` the time it bears, if any.
     """
 
     line: int
@@ -49,6 +52,8 @@ class Entry:
     id: str
     leaf: bytes
     flaw: str | None = None
+    kid: str | None = None
+    claimed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,10 +37,11 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class SignedCheckpoint:
-    """A checkpoint whose node's signature holds, with the note it came in."""
+    """A checkpoint whose node's signature holds, with the note it came in and the keys that signed it."""
 
     checkpoint: Checkpoint
     note: Note
+    kids: tuple[str, ...] = ()
 
     def cosigned_s(self, witness: WitnessKey) -> int | None:
         """When a witness countersigned it, in seconds since 1970; None where it did not, or wrongly."""
@@ -95,4 +96,4 @@ def verify_note(signed: Note, keys: Iterable[PublicKey]) -> SignedCheckpoint:
         raise LedgerError(
             f"The checkpoint of {checkpoint.origin} at {checkpoint.size} events was changed: its signature is wrong"
         )
-    return SignedCheckpoint(checkpoint, signed)
+    return SignedCheckpoint(checkpoint, signed, tuple(key.kid for key, _ in known))

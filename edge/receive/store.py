@@ -60,11 +60,16 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class NodeCopy:
-    """What is kept of one node's ledger. ``leaves`` are place, hash and whether erased, in order."""
+    """What is kept of one node's ledger. ``leaves`` are place, hash and whether erased, in order.
+
+    ``leaves_ms`` and ``checkpoints_ms`` are when each came, in milliseconds since 1970.
+    """
 
     events: tuple[bytes, ...]
     leaves: tuple[tuple[int, bytes, bool], ...]
     checkpoints: tuple[bytes, ...]
+    leaves_ms: tuple[int, ...] = ()
+    checkpoints_ms: tuple[int, ...] = ()
 
 
 class Store:
@@ -149,15 +154,19 @@ class Store:
         with translated(), self._engine.begin() as connection:
             events = connection.scalars(select(event.c.payload).where(event.c.origin == origin).order_by(event.c.place))
             leaves = connection.execute(
-                select(leaf.c.place, leaf.c.hash, leaf.c.erased_ms)
+                select(leaf.c.place, leaf.c.hash, leaf.c.erased_ms, leaf.c.received_ms)
                 .where(leaf.c.origin == origin)
                 .order_by(leaf.c.place)
-            )
-            marks = connection.scalars(select(mark.c.payload).where(mark.c.origin == origin).order_by(mark.c.size))
+            ).all()
+            marks = connection.execute(
+                select(mark.c.payload, mark.c.received_ms).where(mark.c.origin == origin).order_by(mark.c.size)
+            ).all()
             return NodeCopy(
                 tuple(bytes(payload) for payload in events),
                 tuple((row.place, bytes(row.hash), row.erased_ms is not None) for row in leaves),
-                tuple(bytes(payload) for payload in marks),
+                tuple(bytes(row.payload) for row in marks),
+                tuple(row.received_ms for row in leaves),
+                tuple(row.received_ms for row in marks),
             )
 
     def events(self) -> Iterator[Stored]:
