@@ -29,10 +29,11 @@ if TYPE_CHECKING:
 LAMPS = (Lamp.RED, Lamp.AMBER, Lamp.GREEN)
 _LUMA = np.array([0.114, 0.587, 0.299], np.float32)  # of B, G, R: ITU-R BT.601
 
-# One lamp's box: how far (of 255) the brightest lamp must stand out from the darkest, less where it was seen lit before;
-# what share of that makes another one lit too, and the least difference of colour channels that tells a coloured light
-# from a white one.
-_STANDS_OUT, _STANDS_OUT_KNOWN = 36.0, 24.0
+# One lamp's box: how far (of 255) the brightest lamp must stand out from the darkest; less where it was seen lit,
+# and less again where it is all but white, which no lens in the sun is. What share of that makes another one lit too,
+# and the least difference of colour channels that tells a coloured light from a white one.
+_STANDS_OUT, _STANDS_OUT_KNOWN, _STANDS_OUT_WHITE = 36.0, 24.0, 12.0
+_WHITE = 240.0
 _LIT_SHARE = 0.6
 _TINT = 8.0
 # Beside a lit lamp another one is lit if its hue, 0 red to 1 yellow, is its own and not the bloom of the first.
@@ -163,24 +164,30 @@ class HeadMemory:
         levels = [core.level for core in cores]
         contrast = max(levels) - min(levels)
         brightest = levels.index(max(levels))
-        if contrast < (_STANDS_OUT if self._lit[brightest] is None else _STANDS_OUT_KNOWN):
+        if contrast < self._needed_contrast(brightest, levels[brightest]):
             return self._without_contrast(levels, likeness)
         if not cores[brightest].has_colour_of(LAMPS[brightest]):
             return self._without_contrast(levels, likeness)
         lit = [level - min(levels) >= _LIT_SHARE * contrast for level in levels]
         for index, lamp in enumerate(LAMPS):
             lit[index] = lit[index] and (index == brightest or cores[index].is_surely(lamp))
-        if any(self._is_odd(index, level, on) for index, (level, on) in enumerate(zip(levels, lit, strict=True))):
+        if any(self._is_odd(index, core, lit[index]) for index, core in enumerate(cores)):
             return UNKNOWN
         return lit[0], lit[1], lit[2]
 
-    def _is_odd(self, index: int, level: float, lit: bool) -> bool:
+    def _needed_contrast(self, brightest: int, level: float) -> float:
+        """Less where that lamp was seen lit before, and little where its core is white: its glow then lies over all."""
+        if level >= _WHITE:
+            return _STANDS_OUT_WHITE
+        return _STANDS_OUT if self._lit[brightest] is None else _STANDS_OUT_KNOWN
+
+    def _is_odd(self, index: int, core: Core, lit: bool) -> bool:
         """Whether a lamp looks more like its other state than like the one it seems to be in."""
         dark, bright = self._dark[index], self._lit[index]
         if dark is None or bright is None or bright - dark < _STANDS_OUT:
             return False
-        share = (level - dark) / (bright - dark)
-        return share < 0.35 if lit else share > 0.9
+        share = (core.level - dark) / (bright - dark)
+        return share < 0.35 if lit else share > 0.9 and core.is_surely(LAMPS[index])
 
     def _without_contrast(self, levels: list[float], likeness: float | None) -> States:
         """No lamp stands out: all dark if this surely is the head and no lamp brighter than when dark; else unknown."""
