@@ -60,8 +60,8 @@ def site_with(tmp_path: Path, *views: str, size: str = "[640, 360]") -> Site:
     """A site of groups g0, g1, … with these regions."""
     groups = [f'[[signal_groups]]\nid = "g{n}"\n[signal_groups.view]\n{view}\n' for n, view in enumerate(views)]
     lane = (
-        '[[lanes]]\nid = "lane"\nsignal_group = "g0"\nstop_line_px = [[100, 200], [200, 200]]\n'
-        'confirm_line_px = [[100, 150], [200, 150]]\ndirection = [0, -1]\ncontact = "rear"\n'
+        '[[lanes]]\nid = "lane"\nsignal_group = "g0"\nstop_line_px = [[10, 30], [20, 30]]\n'
+        'confirm_line_px = [[10, 20], [20, 20]]\ndirection = [0, -1]\ncontact = "rear"\n'
     )
     file = tmp_path / "site.toml"
     file.write_text(f'schema = 1\n[site]\nid = "here"\n[camera]\nsize_px = {size}\n{"".join(groups)}{lane}')
@@ -109,7 +109,7 @@ def test_regions_scale_to_any_stream_of_the_aspect(tmp_path: Path, size_px: Size
 
 @settings(max_examples=80, deadline=None)
 @given(
-    left=st.floats(0, 600), top=st.floats(0, 300), width=st.floats(2, 40), height=st.floats(2, 60), odd=st.booleans()
+    left=st.floats(0, 600), top=st.floats(0, 300), width=st.floats(3, 40), height=st.floats(3, 60), odd=st.booleans()
 )
 def test_a_head_anywhere_in_the_picture_is_cut_inside_it(
     tmp_path_factory: pytest.TempPathFactory, left: float, top: float, width: float, height: float, odd: bool
@@ -190,9 +190,10 @@ def test_led_heads_that_flicker_are_never_read_as_another_lamp(
     tmp_path: Path, hertz: int, fps: float, exposure_ms: int
 ) -> None:
     """Lit half of each period: what a frame shows is the share of its exposure that fell into the lit half."""
-    site = site_with(tmp_path, view_at(400, 100))
-    view = LampView(site, (640, 360))
-    lit = [painted((640, 360), (640, 360), n, boxes_at(400, 100)).pixels.astype(float) for n in range(3)]
+    size = (64, 48)
+    site = site_with(tmp_path, view_at(40, 10), size=str(list(size)))
+    view = LampView(site, size)
+    lit = [painted(size, size, n, boxes_at(40, 10)).pixels.astype(float) for n in range(3)]
     dark = np.minimum(np.minimum(lit[0], lit[1]), lit[2])
     right = unknown = 0
     for index in range(int(8 * fps)):
