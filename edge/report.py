@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _MARKS: Final = {"good": "✓", "open": "!", "bad": "✗"}
-_STILLS: Final = (("still-1", "Before the stop line"), ("still-2", "Past the confirm line"))
+STILLS: Final = (("still-1", "Before the stop line"), ("still-2", "Past the confirm line"))
 _KMH_PER_MPS = 3.6
 
 
@@ -49,8 +49,8 @@ def page(case: CasePage) -> str:
         "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         "title": _text(f"Red-light case {case.event['id']}"),
         "over": _text(f"Red-light case · {case.event['source'].removeprefix('stopline://')}"),
-        "heading": _text(_heading(data)),
-        "lead": _text(_lead(case.event)),
+        "heading": _text(heading(data)),
+        "lead": _text(lead(case.event)),
         "outcome_class": case.outcome.level,
         "outcome_mark": _MARKS[case.outcome.level],
         "outcome_title": _text(title),
@@ -58,7 +58,7 @@ def page(case: CasePage) -> str:
         "stills": _stills(case),
         "film": _film(case),
         "plot": lamps_and_distance(data),
-        "rows": "\n".join(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in _rows(case)),
+        "rows": "\n".join(f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in rows(case)),
         "findings": "\n".join(map(_remark, case.findings)),
         "command": _text(_commands(case.event)),
         "hash": _text((data["evidence"] or {}).get("bundle_sha256", "none: this event has no bundle")),
@@ -76,11 +76,13 @@ def _text(value: object) -> str:
     return escape(str(value))
 
 
-def _heading(data: Mapping[str, Any]) -> str:
+def heading(data: Mapping[str, Any]) -> str:
+    """The case in a sentence."""
     return f"A {data['vehicle_class']} crossed the stop line {data['red_time']['elapsed_s']:.2f} s after red began"
 
 
-def _lead(event: Mapping[str, Any]) -> str:
+def lead(event: Mapping[str, Any]) -> str:
+    """When, where, and the red time that is beyond doubt."""
     red = event["data"]["red_time"]
     deducted_s = sum(red["deductions_s"].values())
     when = f"on {event['time'][:10]} at {event['time'][11:19]} UTC" if "time" in event else "in a recording without UTC"
@@ -92,10 +94,10 @@ def _lead(event: Mapping[str, Any]) -> str:
 
 def _stills(case: CasePage) -> str:
     shown = []
-    for name, otherwise in _STILLS:
+    for name, otherwise in STILLS:
         file = next((file for file in (f"{name}-data.jpg", f"{name}.jpg") if file in case.files), None)
         if file is not None:
-            caption = _text(_claim(case, name) or otherwise)
+            caption = _text(claim(case, name) or otherwise)
             source = _data_url("image/jpeg", case.files[file])
             shown.append(f'<figure><img src="{source}" alt="{caption}"><figcaption>{caption}</figcaption></figure>')
     if not shown:
@@ -103,7 +105,7 @@ def _stills(case: CasePage) -> str:
     return f'<div class="pair">{"".join(shown)}</div>'
 
 
-def _claim(case: CasePage, name: str) -> str:
+def claim(case: CasePage, name: str) -> str:
     """What the manifest says a still shows, and when."""
     stills = case.manifest.get("stills") or []
     still = next((still for still in stills if still["name"] == f"{name}.jpg"), None)
@@ -135,8 +137,8 @@ def _remark(remark: Remark) -> str:
     return f'<li><span class="mark {remark.level}">{_MARKS[remark.level]}</span><span>{_text(remark.words)}</span></li>'
 
 
-def _rows(case: CasePage) -> Iterable[tuple[str, str]]:
-    """The data block as a table."""
+def rows(case: CasePage) -> Iterable[tuple[str, str]]:
+    """The data block as a table: names and values."""
     event = case.event
     data, bound_ms = event["data"], event["data"]["clock"]["utc_bound_ms"]
     crossing, red, amber = data["crossing"], data["red_time"], data["amber"]

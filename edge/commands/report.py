@@ -57,7 +57,7 @@ def write_report(request: ReportRequest) -> Written:
         raise ConfigError(f"The event cannot be laid out on a page: {report.findings[-1].words}")
     out = request.out or Path(f"{report.event['id']}.html")
     try:
-        out.write_text(page(_case(report)), encoding="utf-8")
+        out.write_text(page(case_page(report)), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{out} cannot be written ({error.strerror}): name another place with -o") from None
     return Written(out, report.outcome.value, report.intact)
@@ -81,7 +81,8 @@ def _event_of(file: Path, bundle: bytes, events: Path) -> bytes:
     return (named or lines)[0]
 
 
-def _case(report: Report) -> CasePage:
+def case_page(report: Report) -> CasePage:
+    """What the verifier found, as the page takes it."""
     findings = tuple(Remark(_LEVELS[finding.outcome], finding.words) for finding in report.findings)
     outcome = Remark(_LEVELS[report.outcome], report.outcome.value)
     return CasePage(report.event, report.files, outcome, findings, _manifest(report.files))

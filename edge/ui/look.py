@@ -1,0 +1,40 @@
+"""How a page is laid out: templates, languages, and words for what went wrong."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from starlette.responses import HTMLResponse
+
+from edge.ui.catalogue import LANGUAGES, Words, chosen
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+_LANGUAGE = "stopline_language"
+
+
+class Look:
+    """Renders templates in the reader's language."""
+
+    def __init__(self) -> None:
+        loader = PackageLoader("edge.ui", "templates")
+        self._templates = Environment(loader=loader, autoescape=select_autoescape(), undefined=StrictUndefined)
+
+    def page(self, request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+        """A page; ``?lang=`` chooses its language and is remembered."""
+        asked = request.query_params.get("lang")
+        language = chosen(asked or request.cookies.get(_LANGUAGE), request.headers.get("accept-language", ""))
+        text = self._templates.get_template(template).render(
+            t=Words(language), language=language, languages=LANGUAGES, path=request.url.path, **values
+        )
+        response = HTMLResponse(text, status)
+        if asked in LANGUAGES:
+            response.set_cookie(_LANGUAGE, language, max_age=31_536_000, httponly=True, samesite="strict")
+        return response
+
+    def failure(self, request: Request, status: int, words: str) -> HTMLResponse:
+        """A page that says what went wrong."""
+        return self.page(request, "failure.html", status=status, words=words or HTTPStatus(status).phrase)

@@ -1,0 +1,204 @@
+"""The pages on which a person looks at cases and decides."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qs, urlencode
+
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from edge import report, verify
+from edge.commands.report import case_page
+from edge.plot import lamps_and_distance
+from edge.ui.cases import Entry, Wanted, entry_of
+from edge.ui.decisions import Choice, Decision, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from starlette.requests import Request
+
+    from edge.commands.verify import Evidence
+    from edge.keys import SigningKey
+    from edge.report import CasePage
+    from edge.ui.cases import Cases
+    from edge.ui.decisions import Journal
+    from edge.ui.look import Look
+
+PAGE: Final = 50
+_KEPT_OPEN: Final = 4  # bundles that were opened last stay in memory, so that pictures and clip come out of one opening
+_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_MEDIA: Final = {"jpg": "image/jpeg", "mp4": "video/mp4"}
+_SHOWN: Final = frozenset({"still-1-data.jpg", "still-2-data.jpg", "still-1.jpg", "still-2.jpg", "clip.mp4"})
+STATES: Final = ("open", *(choice.value for choice in Choice))
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a review needs: the cases, what opens and checks them, where decisions go and who signs them.
+
+    ``keys_given`` is false where the nodes' keys only lay beside the events.
+    """
+
+    cases: Cases
+    evidence: Evidence
+    keys: Mapping[str, verify.Key]
+    journal: Journal
+    signer: SigningKey | None
+    keys_given: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the list."""
+
+    entry: Entry
+    decision: Decision | None
+
+
+class Review:
+    """The routes of the review: ``/`` lists, ``/case/ID`` shows and decides, ``/case/ID/FILE`` is its evidence."""
+
+    def __init__(self, desk: Desk, look: Look) -> None:
+        self._desk = desk
+        self._look = look
+        self._opened: OrderedDict[str, CasePage] = OrderedDict()
+        self.routes = [
+            Route("/", self._list),
+            Route("/case/{id}", self._case),
+            Route("/case/{id}/decide", self._decide, methods=["POST"]),
+            Route("/case/{id}/{file}", self._file),
+        ]
+
+    async def _list(self, request: Request) -> Response:
+        asked = request.query_params
+        wanted = Wanted(asked.get("node") or None, asked.get("lane") or None, asked.get("month") or None)
+        state = asked.get("state") if asked.get("state") in STATES else None
+        skip = int(asked["skip"]) if asked.get("skip", "").isdecimal() else 0
+        rows = await run_in_threadpool(lambda: list(islice(self._rows(wanted, state), skip, skip + PAGE + 1)))
+        filters = {name: asked[name] for name in ("node", "lane", "month", "state") if asked.get(name)}
+        return self._look.page(
+            request,
+            "list.html",
+            rows=rows[:PAGE],
+            choices=await run_in_threadpool(self._desk.cases.choices),
+            wanted=wanted,
+            state=state,
+            states=STATES,
+            earlier=urlencode({**filters, "skip": skip + PAGE}) if len(rows) > PAGE else None,
+            later=urlencode({**filters, "skip": max(0, skip - PAGE)}) if skip else None,
+            name=self._desk.cases.name,
+        )
+
+    def _rows(self, wanted: Wanted, state: str | None) -> Iterator[Row]:
+        self._desk.journal.refresh()
+        for entry in self._desk.cases.entries(wanted):
+            decision = self._desk.journal.latest(entry.sha256)
+            if state is None or state == (decision.choice.value if decision else "open"):
+                yield Row(entry, decision)
+
+    async def _case(self, request: Request) -> Response:
+        raw = await run_in_threadpool(self._event, request)
+        entry = entry_of(raw, has_bundle=False)
+        if entry is None:
+            raise HTTPException(404)
+        page = await run_in_threadpool(self._page, entry.id, raw)
+        self._desk.journal.refresh()
+        stills = [
+            (f"/case/{entry.id}/{file}", report.claim(page, name) or otherwise)
+            for name, otherwise in report.STILLS
+            for file in [next((one for one in (f"{name}-data.jpg", f"{name}.jpg") if one in page.files), None)]
+            if file is not None
+        ]
+        return self._look.page(
+            request,
+            "case.html",
+            entry=entry,
+            event=page.event,
+            outcome=page.outcome,
+            findings=page.findings,
+            heading=report.heading(page.event["data"]),
+            lead=report.lead(page.event),
+            stills=stills,
+            keys_given=self._desk.keys_given,
+            clip=f"/case/{entry.id}/clip.mp4" if "clip.mp4" in page.files else None,
+            plot=lamps_and_distance(page.event["data"]),
+            table=list(report.rows(page)),
+            decision=self._desk.journal.latest(entry.sha256),
+            reasons=list(Reason),
+            may_decide=self._desk.signer is not None,
+            may_erase=self._desk.cases.can_erase,
+        )
+
+    async def _decide(self, request: Request) -> Response:
+        """Sign what was decided, and do it; erasing comes after its record, so that none is erased in silence."""
+        desk = self._desk
+        if desk.signer is None:
+            raise HTTPException(403, "Nobody signs here: start 'stopline ui' with --sign-with and the reviewer's key")
+        form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
+        try:
+            choice = Choice(form.get("choice", [""])[0])
+            reason = Reason(form.get("reason", [""])[0]) if choice is Choice.REJECT else None
+        except ValueError:
+            raise HTTPException(400, "Choose whether to confirm, reject with a reason, or erase") from None
+        raw = await run_in_threadpool(self._event, request)
+        if choice is Choice.ERASE and not desk.cases.can_erase:
+            raise HTTPException(400, "These cases are a replay's copy: delete the folder instead")
+        await run_in_threadpool(desk.journal.add, choice, reason, verify.sha256(raw), datetime.now(UTC), desk.signer)
+        event_id = request.path_params["id"]
+        if choice is Choice.ERASE:
+            self._opened.pop(event_id, None)
+            await run_in_threadpool(desk.cases.erase, event_id)
+            return RedirectResponse("/", 303)
+        return RedirectResponse(f"/case/{event_id}", 303)
+
+    async def _file(self, request: Request) -> Response:
+        name = request.path_params["file"]
+        if name not in _SHOWN:
+            raise HTTPException(404)
+        raw = await run_in_threadpool(self._event, request)
+        page = await run_in_threadpool(self._page, request.path_params["id"], raw)
+        if name not in page.files:
+            raise HTTPException(404)
+        return _part_of(page.files[name], _MEDIA[name.rpartition(".")[2]], request.headers.get("range"))
+
+    def _event(self, request: Request) -> bytes:
+        event_id = request.path_params["id"]
+        raw = self._desk.cases.event(event_id) if _ID.fullmatch(event_id) else None
+        if raw is None:
+            raise HTTPException(404)
+        return raw
+
+    def _page(self, event_id: str, raw: bytes) -> CasePage:
+        """The case, checked; what was sealed is opened in memory only."""
+        page = self._opened.get(event_id)
+        if page is None:
+            bundle = self._desk.cases.bundle(event_id)
+            opened = None if bundle is None else self._desk.evidence.open(bundle)
+            page = case_page(verify.check(raw, self._desk.keys, opened))
+            self._opened[event_id] = page
+            while len(self._opened) > _KEPT_OPEN:
+                self._opened.popitem(last=False)
+        return page
+
+
+def _part_of(content: bytes, media_type: str, wanted: str | None) -> Response:
+    """A file, or the stretch of it that a player asks for (RFC 9110, section 14)."""
+    headers = {"accept-ranges": "bytes"}
+    match = re.fullmatch(r"bytes=(\d{1,12})-(\d{0,12})", wanted or "")
+    if match is None:
+        return Response(content, media_type=media_type, headers=headers)
+    first = int(match[1])
+    last = min(int(match[2]) if match[2] else len(content) - 1, len(content) - 1)
+    if first > last:
+        return Response(status_code=416, headers={"content-range": f"bytes */{len(content)}"})
+    headers["content-range"] = f"bytes {first}-{last}/{len(content)}"
+    return Response(content[first : last + 1], 206, headers, media_type)

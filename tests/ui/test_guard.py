@@ -1,0 +1,178 @@
+"""Who is let in: the browser with the token, from the page itself, with little in hand."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge.ui.guard import MAX_BODY_BYTES, POLICY
+from tests.command import stopline
+from tests.ui.pages import Page, served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.verify.casefile import CaseFile
+
+
+@pytest.fixture
+def page(replayed: Path) -> Iterator[Page]:
+    with served(replayed) as running:
+        yield running
+
+
+def test_without_the_token_nothing_is_shown(page: Page) -> None:
+    for path in ("/", "/?token=", "/?token=wrong", "/static/app.css", "/case/x"):
+        answer = page.ask(path)
+        assert answer.status == 403, path
+        assert b"Stopline</a>" not in answer.body
+
+
+def test_the_token_opens_the_page_once(page: Page) -> None:
+    page.enter()
+    assert page.ask("/").status == 200
+    late = Page(page.address)
+    assert late.ask(f"/{page.address.rpartition('/')[2]}").status == 403
+
+
+def test_the_session_is_kept_from_scripts_and_other_sites(page: Page) -> None:
+    answer = page.ask(f"/{page.address.rpartition('/')[2]}")
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert "token" not in answer.headers["location"]
+
+
+def test_a_wrong_session_is_refused(page: Page) -> None:
+    page.enter()
+    assert page.ask("/", headers={"cookie": "stopline=" + "A" * 43}).status == 403
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "[::1]:80", "localhost.evil.example:80"])
+def test_another_name_for_this_machine_is_refused(page: Page, host: str) -> None:
+    assert page.enter().ask("/", headers={"host": host}).status == 421
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "https://127.0.0.1"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+    ],
+)
+def test_other_origins_get_nothing(page: Page, headers: dict[str, str]) -> None:
+    assert page.enter().ask("/", headers=headers).status == 403
+
+
+def test_a_change_must_say_where_it_comes_from(page: Page) -> None:
+    assert page.enter().ask("/case/x/decide", method="POST", body=b"choice=confirm").status == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../server.py",
+        "/static/..%2fserver.py",
+        "/static/%2e%2e/server.py",
+        "/static//etc/passwd",
+        "/case/..%2f..%2fetc%2fpasswd",
+        "/case/../../etc/passwd",
+        "/case/%2e%2e/decisions.jsonl",
+        "/case/{id}/../../node.pub.pem",
+        "/case/{id}/manifest.json",
+        "/case/{id}/..%2fsite.toml",
+        "/nothing",
+    ],
+)
+def test_no_path_leads_out(page: Page, one_case: CaseFile, path: str) -> None:
+    answer = page.enter().ask(path.replace("{id}", one_case.document["id"]))
+    assert answer.status == 404, answer.text
+
+
+def test_too_much_is_refused(page: Page) -> None:
+    page.enter()
+    origin = {"origin": f"http://127.0.0.1:{page.port}"}
+    stated = {**origin, "content-length": str(MAX_BODY_BYTES + 1)}
+    assert page.ask("/case/x/decide", method="POST", headers=stated).status == 413
+    assert page.ask("/case/x/decide", method="POST", headers={**origin, "content-length": "1e9"}).status in {400, 413}
+    assert page.ask("/?" + "a" * 5000).status == 414
+
+
+def test_a_body_without_a_stated_length_is_bounded(replayed: Path, one_case: CaseFile, tmp_path: Path) -> None:
+    assert stopline("keys", "new", tmp_path / "reviewer.key").code == 0
+    with served(replayed, "--sign-with", tmp_path / "reviewer.key") as page:
+        page.enter()
+        with socket.create_connection(("127.0.0.1", page.port), timeout=20) as connection:
+            head = f"POST /case/{one_case.document['id']}/decide HTTP/1.1\r\nhost: 127.0.0.1:{page.port}\r\n"
+            head += (
+                f"origin: http://127.0.0.1:{page.port}\r\ncookie: {page.cookie}\r\ntransfer-encoding: chunked\r\n\r\n"
+            )
+            connection.sendall(head.encode())
+            chunk = b"10000\r\n" + b"a" * 0x10000 + b"\r\n"
+            for _ in range(2 * MAX_BODY_BYTES // 0x10000):
+                connection.sendall(chunk)
+            assert connection.recv(100).startswith(b"HTTP/1.1 413")
+        assert page.ask("/").status == 200
+
+
+def test_every_answer_carries_the_policy(page: Page, one_case: CaseFile) -> None:
+    refused = page.ask("/")
+    page.enter()
+    answers = [
+        refused,
+        *(page.ask(path) for path in ("/", f"/case/{one_case.document['id']}", "/static/app.css", "/no")),
+    ]
+    for answer in answers:
+        assert answer.headers["content-security-policy"] == POLICY
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "no-store"
+    assert "unsafe" not in POLICY
+    assert "script-src 'self'" in POLICY
+
+
+def test_no_page_holds_a_script_or_a_style_of_its_own(page: Page, one_case: CaseFile) -> None:
+    page.enter()
+    for path in ("/", f"/case/{one_case.document['id']}", "/nothing"):
+        text = page.ask(path).text
+        assert "<style" not in text
+        assert " style=" not in text
+        assert " onclick" not in text
+        assert text.count("<script") == text.count('<script type="module" src="/static/review.js"></script>') == 1
+
+
+def test_it_listens_on_the_loopback_interface_alone(page: Page) -> None:
+    outside = next(
+        (
+            info[4][0]
+            for info in socket.getaddrinfo(socket.gethostname(), None)
+            if not str(info[4][0]).startswith("127.")
+        ),
+        None,
+    )
+    if outside is None:
+        pytest.skip("this machine has no address but the loopback's")
+    with pytest.raises(OSError, match=r"refused|unreachable|timed out"):
+        socket.create_connection((str(outside), page.port), timeout=5)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "Say what to look at"),
+        (["nowhere"], "nowhere/events.jsonl cannot be read"),
+        (["--store", "nowhere"], "nowhere does not exist"),
+        (["--store", "postgresql://x@127.0.0.1:1/x"], ""),
+    ],
+)
+def test_bad_input_is_told_in_a_sentence(tmp_path: Path, words: list[str], says: str) -> None:
+    done = stopline("ui", *words, "--no-browser", cwd=tmp_path)
+    assert done.code == 2
+    assert says in done.err
+    assert "Traceback" not in done.err
+    assert list(tmp_path.iterdir()) == []
