@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from edge import delivery
+from edge.durable import sync_folder
 from edge.errors import OutboxError
 from edge.ledger import store
 
@@ -84,11 +85,7 @@ def _create_private(path: Path) -> None:
         raise OutboxError(
             f"{path} cannot be made ({error.strerror}): give a file in a folder this user may write"
         ) from None
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from base64 import b64decode
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge import event
 from edge.commands.audit_keys import audit_trust
+from edge.durable import PRIVATE_MODE, write_whole
 from edge.errors import ConfigError, EventError, LedgerError
 from edge.keys import load_public_keys
 from edge.ledger import checkpoint, merkle, note, proof, witness
@@ -239,11 +239,7 @@ def create_witness_key(file: Path, name: str) -> WitnessKey:
     plain_id = sha256(name.encode() + b"\n" + bytes([_ED25519]) + public.raw).hexdigest()[:8]
     line = f"{_FORM}{name}+{plain_id}+{note.encode64(bytes([_ED25519]) + seed)}\n"
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            opened.write(line)
-            opened.flush()
-            os.fsync(opened.fileno())
+        write_whole(file, line.encode(), mode=PRIVATE_MODE, replace=False)
     except FileExistsError:
         raise LedgerError(f"{file} exists: name another file, since a key that is replaced is lost") from None
     except OSError as error:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.error import URLError
 
 from edge.detector import Detector, load_model, read_description
+from edge.durable import write_whole
 from edge.embedded import described_models, embedded_model
 from edge.errors import ModelError
 from edge.sources.video import open_video
@@ -56,8 +57,8 @@ def fetch(described: Path, folder: Path, get: Callable[[str], bytes] | None = No
         raise ModelError(f"{description.release.url} gave another file than the one pinned here: nothing was kept")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_whole(folder / description.file, weights)
-        _write_whole(folder / described.name, raw)
+        write_whole(folder / description.file, weights)
+        write_whole(folder / described.name, raw)
     except OSError as error:
         raise ModelError(f"{folder} cannot be written ({error.strerror}): name a folder this user may write") from None
     return folder / described.name
@@ -74,12 +75,6 @@ def download(url: str) -> bytes:
     if len(content) > _MAX_BYTES:
         raise ModelError(f"{url} is larger than any model this program runs: nothing was kept")
     return content
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)
 
 
 @dataclass(frozen=True, slots=True)

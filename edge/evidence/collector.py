@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from edge.durable import write_whole
 from edge.errors import EvidenceError
 from edge.evidence.parts import MAX_BYTES, Assembler, Parcel
 
@@ -143,15 +143,9 @@ class Collector:
     def _write(self, name: str, content: bytes) -> Path:
         """Write a file whole or not at all."""
         path = self._folder / name
-        part = path.with_name(name + ".part")
         try:
-            with part.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
+            write_whole(path, content, draft=path.with_name(name + ".part"))
         except OSError as error:
-            part.unlink(missing_ok=True)
             raise _unwritable(self._folder, error) from None
         return path
 

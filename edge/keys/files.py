@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import secrets
 from typing import TYPE_CHECKING, Final
 
+from edge import durable
 from edge.errors import KeyFileError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PRIVATE_MODE: Final = 0o600
-PUBLIC_MODE: Final = 0o644
+PRIVATE_MODE: Final = durable.PRIVATE_MODE
+PUBLIC_MODE: Final = durable.PUBLIC_MODE
 MAX_FILE_BYTES: Final = 65_536
 
 
@@ -39,33 +39,8 @@ def write_whole(path: Path, content: bytes, *, mode: int, replace: bool = False)
     Raises KeyFileError in a user's words.
     """
     try:
-        _write(path, content, mode, replace=replace)
+        durable.write_whole(path, content, mode=mode, replace=replace)
     except FileExistsError:
         raise KeyFileError(f"{path} exists: name another file, or use --force to replace it for good") from None
     except OSError as error:
         raise KeyFileError(f"{path} cannot be written ({error.strerror}): give a folder this user may write") from None
-
-
-def _write(path: Path, content: bytes, mode: int, *, replace: bool) -> None:
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            draft.replace(path)
-        else:
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,12 +7,12 @@ step even where two witnesses' programs share a folder.
 from __future__ import annotations
 
 import fcntl
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from edge.durable import write_whole
 from edge.errors import LedgerError
 from edge.ledger import checkpoint, note
 from edge.ledger import proof as proof_file
@@ -130,15 +130,5 @@ def _translated(path: Path) -> Iterator[None]:
 
 
 def _write_durably(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.new")
     with _translated(path):
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(path, content)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
+from edge.durable import sync_folder, write_whole
 from edge.errors import StoreError
 
 if TYPE_CHECKING:
@@ -33,35 +33,27 @@ class BundleFolder:
     def write(self, event_id: str, seal: str, content: bytes) -> None:
         """Write a bundle; durable on return. The same one may be written again."""
         path = self.file_of(event_id, seal)
-        draft = path.with_name(f".{path.name}.part")
         try:
-            with draft.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-            self._sync()
+            write_whole(path, content, draft=_draft(path))
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise self._unwritable(error) from None
 
     def remove(self, event_id: str) -> None:
         """Take a bundle away, whichever seal it has."""
         try:
-            for suffix in SUFFIXES.values():
-                (self._folder / f"{event_id}{suffix}").unlink(missing_ok=True)
-            self._sync()
+            for seal in SUFFIXES:
+                path = self.file_of(event_id, seal)
+                path.unlink(missing_ok=True)
+                _draft(path).unlink(missing_ok=True)
+            sync_folder(self._folder)
         except OSError as error:
             raise self._unwritable(error) from None
-
-    def _sync(self) -> None:
-        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
     def _unwritable(self, error: OSError) -> StoreError:
         return StoreError(
             f"{self._folder} cannot be written ({error.strerror}): give a folder this user may write, with room"
         )
+
+
+def _draft(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")

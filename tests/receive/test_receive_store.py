@@ -156,6 +156,15 @@ def _files(where: str) -> list[Path]:
     return [path for path in Path(where).rglob("*") if path.is_file()]
 
 
+def test_a_draft_that_a_crash_left_goes_with_its_event(tmp_path: Path) -> None:
+    one = made(1, bundle_bytes=900)
+    with open_store(tmp_path / "store") as store:
+        store.take(judged(*one.messages), NOW_MS)
+        (tmp_path / "store" / "bundles" / f".{one.id}.tar.age.part").write_bytes(b"half of it")
+        store.erase([one.id], NOW_MS)
+    assert list((tmp_path / "store" / "bundles").iterdir()) == []
+
+
 def test_what_is_old_goes_and_what_is_young_stays(store: Store) -> None:
     old, young = made(1, bundle_bytes=900), made(2, bundle_bytes=900)
     store.take(judged(*old.messages), NOW_MS - 31 * 86_400_000)
