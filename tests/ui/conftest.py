@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.verify.casefile import KEY, CaseFile, casefile
+from tests.ui.pages import folder_of
+from tests.verify.casefile import CaseFile, casefile
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,10 +20,4 @@ def one_case(tmp_path: Path) -> CaseFile:
 
 @pytest.fixture
 def replayed(tmp_path: Path, one_case: CaseFile) -> Path:
-    """A folder as a replay leaves it, of one made-up case."""
-    folder = tmp_path / "out"
-    (folder / "evidence").mkdir(parents=True)
-    (folder / "events.jsonl").write_bytes(one_case.event + b"\n")
-    (folder / "node.pub.pem").write_bytes(KEY.public.pem)
-    (folder / "evidence" / f"{one_case.document['id']}.tar").write_bytes(one_case.sent)
-    return folder
+    return folder_of(tmp_path / "out", one_case)

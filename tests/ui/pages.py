@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from tests.command import running_stopline
+from tests.verify.casefile import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.verify.casefile import CaseFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,15 @@ class Page:
             "sec-fetch-site": "same-origin",
         }
         return self.ask(f"/case/{event_id}/decide", method="POST", body=form.encode(), headers=headers)
+
+
+def folder_of(folder: Path, case: CaseFile) -> Path:
+    """A folder as a replay leaves it, of one made-up case."""
+    (folder / "evidence").mkdir(parents=True)
+    (folder / "events.jsonl").write_bytes(case.event + b"\n")
+    (folder / "node.pub.pem").write_bytes(KEY.public.pem)
+    (folder / "evidence" / f"{case.document['id']}.tar").write_bytes(case.sent)
+    return folder
 
 
 @contextmanager

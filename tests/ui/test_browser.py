@@ -81,7 +81,10 @@ def page(browser: object, sealed_replay: Path) -> Iterator[BrowserPage]:
     with served(sealed_replay / "out", *words, "--sign-with", sealed_replay / "reviewer.key") as running:
         shown = browser.new_page(viewport={"width": 1200, "height": 900})  # type: ignore[attr-defined]
         troubles: list[str] = []
-        shown.on("console", lambda said: troubles.append(f"{said.text} {said.location}") if said.type in {"error", "warning"} else None)
+        shown.on(
+            "console",
+            lambda said: troubles.append(f"{said.text} {said.location}") if said.type in {"error", "warning"} else None,
+        )
         shown.on("pageerror", lambda error: troubles.append(str(error)))
         shown.goto(running.address)
         yield shown

@@ -9,13 +9,27 @@ import pytest
 
 from edge.ui.guard import MAX_BODY_BYTES, POLICY
 from tests.command import stopline
-from tests.ui.pages import Page, served
+from tests.ui.pages import Page, folder_of, served
+from tests.verify.casefile import casefile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.verify.casefile import CaseFile
+
+
+EVENT_ID = "01976f3e-5a10-7c3b-9d52-3f8a1c6e2b47"
+
+
+@pytest.fixture(scope="module")
+def entered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """A page that its browser is in, for all tests that change nothing."""
+    folder = tmp_path_factory.mktemp("entered")
+    case = casefile(folder / "site").finish()
+    assert case.document["id"] == EVENT_ID
+    with served(folder_of(folder / "out", case)) as running:
+        yield running.enter()
 
 
 @pytest.fixture
@@ -46,14 +60,13 @@ def test_the_session_is_kept_from_scripts_and_other_sites(page: Page) -> None:
     assert "token" not in answer.headers["location"]
 
 
-def test_a_wrong_session_is_refused(page: Page) -> None:
-    page.enter()
-    assert page.ask("/", headers={"cookie": "stopline=" + "A" * 43}).status == 403
+def test_a_wrong_session_is_refused(entered: Page) -> None:
+    assert entered.ask("/", headers={"cookie": "stopline=" + "A" * 43}).status == 403
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "[::1]:80", "localhost.evil.example:80"])
-def test_another_name_for_this_machine_is_refused(page: Page, host: str) -> None:
-    assert page.enter().ask("/", headers={"host": host}).status == 421
+def test_another_name_for_this_machine_is_refused(entered: Page, host: str) -> None:
+    assert entered.ask("/", headers={"host": host}).status == 421
 
 
 @pytest.mark.parametrize(
@@ -66,12 +79,12 @@ def test_another_name_for_this_machine_is_refused(page: Page, host: str) -> None
         {"sec-fetch-site": "same-site"},
     ],
 )
-def test_other_origins_get_nothing(page: Page, headers: dict[str, str]) -> None:
-    assert page.enter().ask("/", headers=headers).status == 403
+def test_other_origins_get_nothing(entered: Page, headers: dict[str, str]) -> None:
+    assert entered.ask("/", headers=headers).status == 403
 
 
-def test_a_change_must_say_where_it_comes_from(page: Page) -> None:
-    assert page.enter().ask("/case/x/decide", method="POST", body=b"choice=confirm").status == 403
+def test_a_change_must_say_where_it_comes_from(entered: Page) -> None:
+    assert entered.ask("/case/x/decide", method="POST", body=b"choice=confirm").status == 403
 
 
 @pytest.mark.parametrize(
@@ -90,18 +103,20 @@ def test_a_change_must_say_where_it_comes_from(page: Page) -> None:
         "/nothing",
     ],
 )
-def test_no_path_leads_out(page: Page, one_case: CaseFile, path: str) -> None:
-    answer = page.enter().ask(path.replace("{id}", one_case.document["id"]))
+def test_no_path_leads_out(entered: Page, path: str) -> None:
+    answer = entered.ask(path.replace("{id}", EVENT_ID))
     assert answer.status == 404, answer.text
 
 
-def test_too_much_is_refused(page: Page) -> None:
-    page.enter()
-    origin = {"origin": f"http://127.0.0.1:{page.port}"}
+def test_too_much_is_refused(entered: Page) -> None:
+    origin = {"origin": f"http://127.0.0.1:{entered.port}"}
     stated = {**origin, "content-length": str(MAX_BODY_BYTES + 1)}
-    assert page.ask("/case/x/decide", method="POST", headers=stated).status == 413
-    assert page.ask("/case/x/decide", method="POST", headers={**origin, "content-length": "1e9"}).status in {400, 413}
-    assert page.ask("/?" + "a" * 5000).status == 414
+    assert entered.ask("/case/x/decide", method="POST", headers=stated).status == 413
+    assert entered.ask("/case/x/decide", method="POST", headers={**origin, "content-length": "1e9"}).status in {
+        400,
+        413,
+    }
+    assert entered.ask("/?" + "a" * 5000).status == 414
 
 
 def test_a_body_without_a_stated_length_is_bounded(replayed: Path, one_case: CaseFile, tmp_path: Path) -> None:
@@ -136,17 +151,16 @@ def test_every_answer_carries_the_policy(page: Page, one_case: CaseFile) -> None
     assert "script-src 'self'" in POLICY
 
 
-def test_no_page_holds_a_script_or_a_style_of_its_own(page: Page, one_case: CaseFile) -> None:
-    page.enter()
-    for path in ("/", f"/case/{one_case.document['id']}", "/nothing"):
-        text = page.ask(path).text
+def test_no_page_holds_a_script_or_a_style_of_its_own(entered: Page) -> None:
+    for path in ("/", f"/case/{EVENT_ID}", "/nothing"):
+        text = entered.ask(path).text
         assert "<style" not in text
         assert " style=" not in text
         assert " onclick" not in text
         assert text.count("<script") == text.count('<script type="module" src="/static/review.js"></script>') == 1
 
 
-def test_it_listens_on_the_loopback_interface_alone(page: Page) -> None:
+def test_it_listens_on_the_loopback_interface_alone(entered: Page) -> None:
     outside = next(
         (
             info[4][0]
@@ -158,7 +172,7 @@ def test_it_listens_on_the_loopback_interface_alone(page: Page) -> None:
     if outside is None:
         pytest.skip("this machine has no address but the loopback's")
     with pytest.raises(OSError, match=r"refused|unreachable|timed out"):
-        socket.create_connection((str(outside), page.port), timeout=5)
+        socket.create_connection((str(outside), entered.port), timeout=5)
 
 
 @pytest.mark.parametrize(
