@@ -1,9 +1,10 @@
+#!/usr/bin/env python3
 """Makes the bundle that goes onto the card: the program, what it needs by hash, the device's settings and install.sh.
 
     python firmware-config/bundle.py stopline.tar.gz --wheels 3.13 --add site.toml --add node.toml
 
-Run it in the repository's environment. With --wheels the dependencies themselves travel along, built for 64 bit ARM, and
-the first boot fetches none from a package index.
+Run it in the repository's environment. With --wheels the dependencies themselves travel along, built for 64 bit ARM,
+and the first boot fetches none from a package index.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE = ROOT / "firmware-config"
 PARTS = ("install.sh", "rootfs", "boot", "image", "README.md")
+NEEDED_BY = re.compile(r"#(?: via)? +([a-z0-9._-]+)$", re.MULTILINE)
 MANYLINUX = ("2_17", "2_26", "2_27", "2_28", "2_31", "2_34")
 
 
 def main() -> None:
+    """Read the command line; write the bundle."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("out", type=Path, help="the bundle to write")
     parser.add_argument("--wheels", metavar="PYTHON", help="bring the dependencies for this Python: 3.13 on trixie")
@@ -43,14 +46,12 @@ def main() -> None:
 
 
 def runtime_lock(root: Path) -> str:
-    """The part of requirements.lock that a node needs: the project's own dependencies and theirs, by the notes in it."""
+    """The part of requirements.lock that a node needs: the project's dependencies and theirs, by the notes in it."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     entries = re.split(r"\n(?=[a-z0-9])", (root / "requirements.lock").read_text(encoding="utf-8"))
     wanted = {_name(line) for line in project["dependencies"]}
     while True:
-        more = {
-            _name(entry) for entry in entries if wanted & set(re.findall(r"#(?: via)? +([a-z0-9._-]+)$", entry, re.M))
-        }
+        more = {_name(entry) for entry in entries if wanted & set(NEEDED_BY.findall(entry))}
         if more <= wanted:
             return "\n".join(entry for entry in entries if _name(entry) in wanted) + "\n"
         wanted |= more
