@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge import __version__
+from edge.cli_doctor import doctor
 from edge.cli_keys import ca_app, keys_app
 from edge.cli_ledger import ledger_app
 from edge.cli_receive import receive_app
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 outbox_app = typer.Typer(help="Look at the events that wait for the broker.", no_args_is_help=True)
 model_app = typer.Typer(help="Look at, try out and fetch detectors.", no_args_is_help=True)
+app.command()(doctor)
 app.add_typer(keys_app, name="keys")
 app.add_typer(ca_app, name="ca")
 app.add_typer(ledger_app, name="ledger")

@@ -85,6 +85,11 @@ class Topics:
         """The last checkpoint of the node's ledger, retained."""
         return self._of("checkpoint")
 
+    @property
+    def doctor(self) -> str:
+        """Where ``stopline doctor`` tries whether it may publish."""
+        return self._of("doctor")
+
     def evidence(self, event_id: str, part: int = 0) -> str:
         """An event's evidence bundle or the list of its parts; with ``part``, counted from 1, that part."""
         return self._of(f"evidence/{event_id}/{part}" if part else f"evidence/{event_id}")

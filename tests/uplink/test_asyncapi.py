@@ -14,6 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from edge import event
+from edge.commands.doctor import try_out
 from edge.config import Broker
 from edge.evidence.bundle import Bundle
 from edge.evidence.seal import Seal
@@ -22,6 +23,7 @@ from edge.health import CheckName, Outcome
 from edge.ledger.checkpoint import Checkpoint, sign
 from edge.machine import limits_of
 from edge.messages import Birth, Health, Signal, encoded
+from edge.mqtt import Connection
 from edge.outbox import Message
 from edge.records import Fault, Phase, VehicleClass, Verdict
 from edge.uplink import Uplink
@@ -96,6 +98,16 @@ def evidence_of(event_id: str, topics: Topics) -> Iterator[Message]:
         yield from ship(f"{event_id[:-1]}{number}", bundle, seal, topics, part_bytes).messages
 
 
+def attempt(broker: Mosquitto, topics: Topics) -> None:
+    """What the doctor says."""
+    connection = Connection(Broker(url=broker.url), "doctor")
+    connection.open()
+    connection.publish(try_out(topics))
+    while not connection.take_acks():
+        connection.pump(0.1)
+    connection.close()
+
+
 def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
     """All that a node publishes in its life, from the greeting to the goodbye, and what a receiver answers."""
     raw = event.sign(unsigned(), KEY)
@@ -111,6 +123,7 @@ def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
         for health in (LEAST, MOST):
             uplink.send_health(health)
         uplink.send_checkpoint(sign(Checkpoint("main-and-3rd/edge-1", 1, bytes(32)), KEY).encoded())
+        attempt(broker, uplink.topics)
         outbox.append(Message(EVENT_ID, uplink.topics.violation, event.CONTENT_TYPE, raw))
         for message in evidence_of(EVENT_ID, uplink.topics):
             outbox.append(message)

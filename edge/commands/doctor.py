@@ -1,0 +1,362 @@
+"""``stopline doctor``: what of a node works on this machine now, and what to do about what does not."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from edge import machine
+from edge.approach import phase_times
+from edge.clock import chrony_bound_ms
+from edge.commands.chain import detector_for, wiring
+from edge.commands.queue import list_outbox
+from edge.config import load_node, load_site
+from edge.errors import StoplineError, SubscriptionError
+from edge.evidence.seal import Seal
+from edge.health import Outcome, judge_clock, judge_disk, judge_temperature
+from edge.keys import load_public_keys, load_signing_key
+from edge.keys.certificates import load_chain
+from edge.mqtt import Connection, Publication, Topics
+from edge.phases import SignalPhases
+from edge.records import Frame, Lamp, LampEdge, Phase
+from edge.sources.gpio import open_gpio
+from edge.sources.video import open_video
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+    from edge.config import Broker, Node, Site
+    from edge.health import Finding
+    from edge.records import Size
+
+WATCH_S: Final = 4.0
+RENEW_DAYS: Final = 30
+MOST_CLOCK_MS: Final = 100.0
+LEAST_DISK_MB: Final = 500.0
+MOST_CELSIUS: Final = 80.0
+_LEAST_SHARE = 0.8  # of the frame rate that the camera promises
+_SLOWEST_FPS = 5.0
+_ASPECT_TOLERANCE = 0.02
+_TRIES = 15
+_ANSWER_S = 10.0
+
+
+class State(StrEnum):
+    """How one thing stands."""
+
+    WORKS = "works"
+    FAILS = "fails"
+    NOT_TRIED = "not tried"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One line of the screen. Where something fails, ``words`` say what to do about it."""
+
+    what: str
+    state: State
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorRequest:
+    """What the command line asked for; without ``source`` no camera is tried."""
+
+    site: Path
+    node: Path
+    source: str | None = None
+    model: Path | None = None
+    threads: int = 1
+    watch_s: float = WATCH_S
+
+
+class _FailureError(Exception):
+    """Something does not work; the words say what to do."""
+
+
+def examine(request: DoctorRequest) -> Iterator[Found]:
+    """Try everything, one after the other, each told as soon as it is known. ConfigError where a file is no good."""
+    site, node = load_site(request.site), load_node(request.node)
+    yield Found(
+        "site", State.WORKS, f"{site.site.id}: {len(site.lanes)} lanes, {len(site.signal_groups)} signal groups"
+    )
+    camera = _Camera(request, site)
+    if request.source is None:
+        yield Found("camera", State.NOT_TRIED, "Name the camera with --source to try it.")
+    else:
+        yield _tried("camera", camera.look)
+    yield _tried("lamps", lambda: _lamps(site, request.watch_s))
+    yield _tried("clock", lambda: _judged(judge_clock(chrony_bound_ms(), MOST_CLOCK_MS)))
+    yield _tried("signing key", lambda: _signing_key(node.node.key))
+    yield _tried("broker", lambda: _broker(node, site))
+    yield _tried("evidence", lambda: _recipients(node))
+    if node.receiver is not None:
+        keys = node.receiver.keys
+        yield _tried("receivers", lambda: f"{len(load_public_keys(keys))} keys whose receipts count")
+    yield _tried("disk", lambda: _disk(node.node.state))
+    yield _tried("outbox", lambda: _outbox(node.node.state / "outbox.sqlite"))
+    yield _tried("model", lambda: _model(request, site, camera.fps))
+    yield _tried("machine", _machine)
+
+
+def _tried(what: str, look: Callable[[], str]) -> Found:
+    try:
+        return Found(what, State.WORKS, look().rstrip("."))
+    except (_FailureError, StoplineError) as error:
+        return Found(what, State.FAILS, _sentence(str(error)))
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:].rstrip(".") + "."
+
+
+def _judged(finding: Finding) -> str:
+    if finding.outcome is not Outcome.OK:
+        raise _FailureError(finding.words)
+    return finding.words
+
+
+class _Camera:
+    """The camera for a few seconds. ``fps`` is what it promises, or gave; None before it was looked at."""
+
+    def __init__(self, request: DoctorRequest, site: Site) -> None:
+        self._request = request
+        self._grid_px = site.camera.size_px
+        self.fps: float | None = None
+
+    def look(self) -> str:
+        """Its size and rate. SourceError where it gives no pictures."""
+        source = self._request.source
+        assert source is not None
+        with open_video(source) as video:
+            size_px, promised = video.size_px, video.average_fps
+            times_s = list(_arrivals(video, self._request.watch_s)) if video.is_live else []
+        self._check_aspect(size_px)
+        given = (len(times_s) - 1) / (times_s[-1] - times_s[0]) if len(times_s) > 1 else None
+        self.fps = promised or given
+        if times_s and (given is None or (promised is not None and given < _LEAST_SHARE * promised)):
+            raise _FailureError(
+                f"it gives {given or 0:.1f} frames a second in place of {promised or 0:.1f}: look at its network "
+                "and power, or ask it for less"
+            )
+        rate = f"{given:.1f} frames a second" if given else f"{promised or 0:.1f} frames a second, recorded"
+        return f"{size_px[0]} x {size_px[1]}, {rate}"
+
+    def _check_aspect(self, size_px: Size) -> None:
+        (width, height), (grid_width, grid_height) = size_px, self._grid_px
+        if abs(width * grid_height / (height * grid_width) - 1) > _ASPECT_TOLERANCE:
+            raise _FailureError(
+                f"it gives {width} x {height}, another aspect than the site's camera.size_px of {grid_width} x "
+                f"{grid_height}: set the camera as it was when the lines were drawn, or draw them anew"
+            )
+
+
+def _arrivals(frames: Iterable[Frame], seconds: float) -> Iterator[float]:
+    """When frames came, in s, for so long after the first; those that had gathered before it are dropped already."""
+    end_s = None
+    for _ in frames:
+        now_s = time.monotonic()
+        end_s = end_s or now_s + seconds
+        yield now_s
+        if now_s >= end_s:
+            return
+
+
+def _lamps(site: Site, seconds: float) -> str:
+    """What every signal group shows now; the inputs are watched for a while, since mains chop lamps."""
+    pins = wiring(site)
+    unwired = {lane.signal_group for lane in site.lanes} - {group.group for group in pins}
+    if unwired:
+        raise _FailureError(f"signal group {min(unwired)} has no pins in the site file: add [signal_groups.pins] to it")
+    wired = [group for group in site.signal_groups if group.pins is not None]
+    seen = {group.id: SignalPhases(phase_times(group), trust_start=True) for group in wired}
+    edges: list[LampEdge] = []
+    with open_gpio(pins, edges.append) as inputs:
+        threading.Event().wait(seconds)
+        inputs.check()
+        end_ns = time.monotonic_ns()
+    for edge in sorted(edges, key=lambda edge: edge.t_ns):
+        seen[edge.group].feed(edge)
+    for phases in seen.values():
+        phases.advance(end_ns)
+    return _shown(seen, edges)
+
+
+def _shown(seen: dict[str, SignalPhases], edges: list[LampEdge]) -> str:
+    """The groups with their phases and the lamps that are lit; a group that shows no phase fails."""
+    told, wrong = [], []
+    for group, phases in seen.items():
+        lit = {edge.lamp: edge.lit for edge in edges if edge.group == group}
+        lamps = "+".join(lamp.value for lamp in Lamp if lit.get(lamp)) or "no lamp"
+        current = phases.current
+        told.append(f"{group} {current.phase.value}")
+        if current.phase in (Phase.FAULT, Phase.UNKNOWN):
+            fault = current.fault.value if current.fault else "unknown"
+            wrong.append(f"{group} shows a fault ({fault}; lit: {lamps})")
+    if wrong:
+        raise _FailureError(
+            f"{', '.join(wrong)}: look at its lamps, wires and pins, and at active_low in the site file"
+        )
+    return ", ".join(told)
+
+
+def _signing_key(file: Path) -> str:
+    """The key's kid, and how long its certificate is valid where it has one."""
+    key = load_signing_key(file)
+    return f"{key.kid[:12]}…, {_certificates(file)}"
+
+
+def _certificates(file: Path) -> str:
+    """How long the first certificate in a file is valid; one that ends soon fails."""
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise _FailureError(f"{file} cannot be read ({error.strerror}): give a file this user may read") from None
+    if b"-----BEGIN CERTIFICATE-----" not in raw:
+        return "no certificate"
+    end = load_chain(raw, file)[0].not_valid_after_utc
+    left = end - datetime.now(UTC)
+    if left < timedelta(days=RENEW_DAYS):
+        how = "ended" if left < timedelta() else "ends"
+        raise _FailureError(
+            f"the certificate in {file} {how} on {end:%Y-%m-%d}: renew it with 'stopline keys request' "
+            "and 'stopline ca sign'"
+        )
+    return f"certificate until {end:%Y-%m-%d}"
+
+
+def _broker(node: Node, site: Site) -> str:
+    """Connect as the node would, under another client id so that a node at work is not thrown out, and publish."""
+    broker = node.broker
+    if broker is None:
+        raise _FailureError("no broker is named, so events stay on this disk: add [broker] to the node file")
+    topics = Topics(broker.prefix, site.site.id, node.node.id)
+    certificate = _certificates(broker.cert) if broker.cert is not None else "no client certificate"
+    connection = Connection(broker, f"stopline-{site.site.id}-{node.node.id}-doctor")
+    try:
+        connection.open()
+        _publish(connection, topics)
+        if node.receiver is not None:
+            _subscribe(connection, topics)
+    finally:
+        connection.close()
+    return f"{broker.url} takes what this node publishes; {_security(broker)}, {certificate}"
+
+
+def _security(broker: Broker) -> str:
+    return "TLS" if broker.url.startswith("mqtts") else "no TLS"
+
+
+def _publish(connection: Connection, topics: Topics) -> None:
+    """A word on a topic of its own, which a broker's rights for the node cover as they cover the others."""
+    connection.publish(try_out(topics))
+    give_up_s = time.monotonic() + _ANSWER_S
+    while not (acks := connection.take_acks()):
+        if time.monotonic() > give_up_s:
+            raise _FailureError("the broker does not answer a publication: look at its log")
+        connection.pump(0.1)
+    if acks[0].refusal is not None:
+        raise _FailureError(
+            f"the broker lets this node in but refuses messages on {topics.doctor} ({acks[0].refusal}): allow it "
+            "to write below its own name, as the sample mosquitto.acl does"
+        )
+
+
+def try_out(topics: Topics) -> Publication:
+    """What is published to see whether that is allowed."""
+    return Publication(topics.doctor, b"{}", "application/json", expiry_s=1)
+
+
+def _subscribe(connection: Connection, topics: Topics) -> None:
+    try:
+        connection.subscribe(topics.receipt("+"))
+    except SubscriptionError as error:
+        raise _FailureError(f"{error}, so no receipts can come: allow it to read them") from None
+
+
+def _recipients(node: Node) -> str:
+    if node.evidence is None or node.evidence.seal == "none":
+        raise _FailureError(
+            "nobody is named to seal the evidence to: give [evidence] the authority's age public key in recipients"
+        )
+    Seal(node.evidence.recipients)
+    return f"sealed to {len(node.evidence.recipients)} recipients"
+
+
+def _disk(state: Path) -> str:
+    """Room on the disk of the outbox, and whether this user may write there."""
+    there = next(folder for folder in (state, *state.absolute().parents) if folder.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise _FailureError(f"{there} cannot be written by this user: set node.state to a folder of this user")
+    free = machine.disk_free_bytes(there)
+    return _judged(judge_disk(None if free is None else free / 1e6, LEAST_DISK_MB))
+
+
+def _outbox(file: Path) -> str:
+    if not file.exists():
+        return "not made yet: 'stopline run' does that"
+    counts, rows = list_outbox(file)
+    if counts["refused"]:
+        reason = next((row["reason"] for row in rows if row["reason"]), "")
+        raise _FailureError(
+            f"the broker refused {counts['refused']} messages ({reason}): correct its rights, then "
+            f"'stopline outbox retry {file}'"
+        )
+    return "{pending} wait, {open_cases} cases are open, {delivered} have been delivered".format_map(counts)
+
+
+def _model(request: DoctorRequest, site: Site, fps: float | None) -> str:
+    """How fast the model is on this machine, against the camera's rate."""
+    detector = detector_for(site, request.model, request.threads)
+    frame = Frame(0, 0, _Grey(site.camera.size_px))
+    spent_s = []
+    for _ in range(_TRIES):
+        start_s = time.perf_counter()
+        prepared = detector.prepare(frame)
+        detector.decode(detector.infer(prepared), prepared.plan)
+        detector.recycle(prepared)
+        spent_s.append(time.perf_counter() - start_s)
+    a_frame_s = median(spent_s)
+    told = f"{detector.model.name}: {1000 * a_frame_s:.0f} ms a frame, {1 / a_frame_s:.0f} frames a second"
+    needed = fps or _SLOWEST_FPS
+    if 1 / a_frame_s < needed:
+        raise _FailureError(
+            f"{told}, fewer than the {needed:.0f} that come: ask the camera for fewer, or give --threads"
+        )
+    return told
+
+
+@dataclass(frozen=True, slots=True)
+class _Grey:
+    """A picture of no interest; a network takes as long over it as over any other."""
+
+    size_px: Size
+
+    def scaled(self, size_px: Size, crop_px: tuple[int, int, int, int] | None = None) -> NDArray[uint8]:  # noqa: ARG002
+        """All of it, or its part."""
+        return np.full((size_px[1], size_px[0], 3), 114, np.uint8)
+
+
+def _machine() -> str:
+    """Temperature, and what the firmware says of power and heat."""
+    told = _judged(judge_temperature(machine.temperature_c(), MOST_CELSIUS))
+    limits = machine.throttling()
+    now = [limit.replace("_", " ") for limit in limits or () if not limit.startswith("had_")]
+    if now:
+        raise _FailureError(
+            f"the firmware holds the machine back ({', '.join(now)}): give it a better power supply, shade and air"
+        )
+    before = [limit.removeprefix("had_").replace("_", " ") for limit in limits or ()]
+    return f"{told} Since its start it had: {', '.join(before)}." if before else told

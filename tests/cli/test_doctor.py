@@ -1,0 +1,209 @@
+"""``stopline doctor`` on a sound set-up and on broken ones: real broker with TLS, real camera stream, real keys."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from gpiozero.pins.mock import MockFactory
+
+from edge.commands import doctor
+from edge.commands.doctor import DoctorRequest, Found, State, examine
+from edge.keys import create_key
+from edge.outbox import Message, Outbox
+from edge.sources.gpio import GpioLamps
+from tests.broker import MOSQUITTO, Authority, Mosquitto
+from tests.command import ROOT, stopline
+from tests.live import free_udp_port, live
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from edge.records import LampEdge
+    from edge.sources.gpio import LampPins
+
+pytestmark = pytest.mark.broker
+
+CASE = ROOT / "sim_fixtures" / "plain_red_runner"
+RECIPIENT = "age1yaau8j38fp5fxkdlcjry4fl3legp57c9zxlz34g3mw95lj7cacaqemac68"
+GROUPS = {"north": (17, 27, 22), "cross": (5, 6, 13)}
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder: Path = tmp_path_factory.mktemp("node")
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def broker(folder: Path) -> Iterator[Mosquitto]:
+    if MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    authority = Authority(folder / "tls", "authority")
+    cert, key = authority.issue("broker", server=True)
+    authority.issue("edge-1")
+    listener = (f"cafile {authority.file}", f"certfile {cert}", f"keyfile {key}", "require_certificate true")
+    rights = folder / "mosquitto.acl"
+    shutil.copyfile(ROOT / "firmware-config" / "mosquitto.acl", rights)
+    rights.chmod(0o644)
+    options = (f"acl_file {rights}",)
+    with Mosquitto(folder / "broker", options, (*listener, "use_identity_as_username true")) as running:
+        yield running
+
+
+def site_file(folder: Path, *, wired: bool = True) -> Path:
+    text = (CASE / "site.toml").read_text(encoding="utf-8")
+    for group, pins in GROUPS.items() if wired else ():
+        wires = "red = {}, amber = {}, green = {}".format(*pins)
+        text = text.replace(f'id = "{group}"\n', f'id = "{group}"\npins = {{ {wires} }}\n')
+    file = folder / "site.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def node_file(folder: Path, broker: str) -> Path:
+    file = folder / "node.toml"
+    evidence = f'[evidence]\nrecipients = ["{RECIPIENT}"]\n'
+    file.write_text(f'schema = 1\n\n[node]\nid = "edge-1"\nkey = "node.key"\n\n{broker}\n{evidence}', encoding="utf-8")
+    return file
+
+
+def tls(port: int) -> str:
+    files = 'ca = "tls/authority-ca.pem"\ncert = "tls/edge-1.pem"\nkey = "tls/edge-1.key"\n'
+    return f'[broker]\nurl = "mqtts://127.0.0.1:{port}"\n{files}'
+
+
+def chrony(folder: Path, monkeypatch: pytest.MonkeyPatch, offset_s: float) -> None:
+    program = folder / "bin" / "chronyc"
+    program.parent.mkdir()
+    fields = ["7F000001", "test", "2", "0", str(offset_s), *["0"] * 5, "0.001", "0.0005", "64.0", "Normal"]
+    program.write_text(f"#!/bin/sh\necho {','.join(fields)}\n", encoding="ascii")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+
+
+def lamps(lit: dict[str, str]) -> Callable[[Sequence[LampPins], Callable[[LampEdge], None]], GpioLamps]:
+    """gpiozero's own mock pins in place of this machine's, which has none: each group with one lamp lit."""
+    factory = MockFactory()
+
+    def opened(groups: Sequence[LampPins], on_edge: Callable[[LampEdge], None]) -> GpioLamps:
+        for group in groups:
+            for lamp, number in group.numbers():
+                pin = factory.pin(number)
+                inputs: Any = pin
+                inputs._set_pull = lambda _value: None
+                if lamp.value == lit[group.group]:
+                    pin.drive_high()
+                else:
+                    pin.drive_low()
+        return GpioLamps(groups, factory, on_edge)
+
+    return opened
+
+
+def by_name(found: Iterator[Found]) -> dict[str, Found]:
+    return {one.what: one for one in found}
+
+
+@pytest.mark.slow
+def test_all_is_well_with_a_sound_node(folder: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
+    chrony(folder, monkeypatch, 0.0005)
+    monkeypatch.setattr(doctor, "open_gpio", lamps({"north": "red", "cross": "green"}))
+    create_key(folder / "node.key")
+    monkeypatch.setattr(doctor, "RENEW_DAYS", 0)  # the certificates of a test are valid for an hour
+    port = free_udp_port()
+    request = DoctorRequest(
+        site_file(folder), node_file(folder, tls(broker.port)), f"udp://127.0.0.1:{port}", watch_s=1.5
+    )
+    with live(CASE / "video.mp4", port):
+        found = by_name(examine(request))
+    assert {what: one.words for what, one in found.items() if one.state is not State.WORKS} == {}
+    assert "640 x 360" in found["camera"].words
+    assert found["lamps"].words == "north red, cross green"
+    assert "1.5 ms" in found["clock"].words
+    assert "TLS, certificate until" in found["broker"].words
+    assert "ms a frame" in found["model"].words
+    assert not (folder / "state").exists()
+
+
+def test_each_broken_thing_is_named_with_what_to_do(
+    folder: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chrony(folder, monkeypatch, 0.25)
+    monkeypatch.setattr(doctor, "open_gpio", lamps({"north": "none", "cross": "green"}))
+    key = folder / "node.key"
+    create_key(key)
+    key.chmod(0o644)
+    other = Authority(folder / "other", "other").issue("edge-1")
+    foreign = tls(broker.port).replace("tls/edge-1.pem", str(other[0])).replace("tls/edge-1.key", str(other[1]))
+    node = node_file(folder, foreign)
+    monkeypatch.setattr(doctor, "RENEW_DAYS", 0)
+    (folder / "state").mkdir()
+    with Outbox(folder / "state" / "outbox.sqlite") as outbox:
+        outbox.append(Message("a", "a/b", "text/plain", b"1"))
+        outbox.refused("a", "Not authorized")
+    request = DoctorRequest(site_file(folder), node, f"udp://127.0.0.1:{free_udp_port()}", watch_s=0.5)
+    found = by_name(examine(request))
+    said = {what: one.words for what, one in found.items() if one.state is State.FAILS}
+    assert set(said) == {"camera", "lamps", "clock", "signing key", "broker", "outbox"}
+    assert "check the address" in said["camera"]
+    assert "North shows a fault (dark; lit: no lamp): look at" in said["lamps"]
+    assert "251.0 ms" in said["clock"]
+    assert "chmod 600" in said["signing key"]
+    assert "certificate" in said["broker"]
+    assert "stopline outbox retry" in said["outbox"]
+    for words in said.values():
+        assert words.endswith(".")
+        assert ":" in words, "what to do follows a colon"
+
+
+def test_rights_that_are_missing_are_named(folder: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that lets the node in and refuses what it says, as where the certificate bears another name."""
+    monkeypatch.setattr(doctor, "RENEW_DAYS", 0)
+    create_key(folder / "node.key")
+    node = node_file(folder, tls(broker.port))
+    node.write_text(node.read_text(encoding="utf-8").replace('id = "edge-1"', 'id = "edge-2"'), encoding="utf-8")
+    request = DoctorRequest(site_file(folder, wired=False), node, watch_s=0.1)
+    found = by_name(examine(request))
+    assert found["broker"].state is State.FAILS
+    assert "refuses messages on stopline/v1/plain-red-runner/edge-2/doctor" in found["broker"].words
+    assert "mosquitto.acl" in found["broker"].words
+    assert "has no pins in the site file: add" in found["lamps"].words
+    assert found["camera"].state is State.NOT_TRIED
+
+
+def test_a_certificate_that_ends_soon_fails(folder: Path, broker: Mosquitto) -> None:
+    create_key(folder / "node.key")
+    request = DoctorRequest(site_file(folder, wired=False), node_file(folder, tls(broker.port)), watch_s=0.1)
+    words = by_name(examine(request))["broker"].words
+    assert "ends on" in words
+    assert "stopline keys request" in words
+
+
+def test_the_screen_names_what_fails_and_the_exit_code_says_so(folder: Path) -> None:
+    create_key(folder / "node.key")
+    node = node_file(folder, '[broker]\nurl = "mqtt://127.0.0.1:1"\n')
+    done = stopline("doctor", "--site", site_file(folder, wired=False), "--node", node)
+    assert done.code == 1
+    assert "✘ broker" in done.out
+    assert "nothing listens on that port" in done.out
+    assert "✔ model" in done.out
+    assert "[signal_groups.pins]" in done.out
+    assert "do not work." in done.out
+    told = stopline("doctor", "--site", folder / "site.toml", "--node", node, "--json")
+    assert told.code == 1
+    document = told.json()
+    assert document["well"] is False
+    assert {one["state"] for one in document["found"]} == {"works", "fails", "not tried"}
+
+
+def test_files_that_are_no_good_end_it_with_one_sentence(folder: Path) -> None:
+    done = stopline("doctor", "--site", folder / "absent.toml", "--node", folder / "absent.toml")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "does not exist" in done.err
