@@ -122,7 +122,8 @@ def borrowed(name: str, packages: str) -> Path:
         with tempfile.TemporaryDirectory(dir=TOOLS) as work:
             fetched = run("apt-get", "download", "-q", *packages.split(), cwd=Path(work))
             if fetched.returncode:
-        problems.append("seed/user-data: the first line must be #cloud-config, or cloud-init reads it as something else")
+                reason = fetched.stderr.strip().splitlines()[-1]
+                raise Skip(f"apt cannot fetch {packages.split(maxsplit=1)[0]} ({reason})")
             for package in Path(work).glob("*.deb"):
                 run("dpkg", "-x", str(package), str(Path(work) / "unpacked"))
             (Path(work) / "unpacked").rename(folder)
