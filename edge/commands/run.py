@@ -22,6 +22,7 @@ from edge.ledger.publisher import Publisher, Source
 from edge.messages import Backlog
 from edge.mqtt import Topics
 from edge.node import Identity, QueuedLamps, Recorder, judge_stream, start_uplink
+from edge.notify import ServiceManager
 from edge.outbox import Outbox
 from edge.pipeline import Waiting, detect_stream
 from edge.records import NS_PER_S
@@ -124,6 +125,7 @@ def run(request: RunRequest) -> RunReport:
             live=True,
         )
         stack.enter_context(telemetry)
+        manager = ServiceManager()
         _stop_when_asked(video)
         stream = detect_stream(video, detector, waiting=waiting)
         for frame, judged in judge_stream(stream, lamps, approach):
@@ -131,6 +133,8 @@ def run(request: RunRequest) -> RunReport:
                 _record(recorder, passage)
             if frame is not None:
                 telemetry.frame(frame.t_ns)
+                manager.progress()
+        manager.stopping()
         telemetry.health()
         video.close()  # so that the evidence waits for no more pictures
     return RunReport(video.stats.decoded, video.stats.dropped, recorder.verdicts)
