@@ -20,8 +20,9 @@ from edge.durable import PRIVATE_MODE, write_whole
 from edge.errors import ConfigError, EventError, LedgerError
 from edge.keys import load_public_keys
 from edge.ledger import checkpoint, merkle, note, proof, witness
-from edge.ledger.audit import Audit, Entry, Known, audit
+from edge.ledger.audit import Audit, Known, audit
 from edge.ledger.ended import Counted, late_checkpoint, late_events
+from edge.ledger.findings import Entry
 from edge.outbox import Outbox
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge.keys import PublicKey, SigningKey
-    from edge.ledger.audit import Finding
     from edge.ledger.checkpoint import SignedCheckpoint
     from edge.ledger.ended import Refusal
+    from edge.ledger.findings import Finding
     from edge.ledger.note import WitnessKey
     from edge.receive.trust import Trusted
 

@@ -7,64 +7,33 @@ Without them the roots of the checkpoints decide, each over the events since the
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import islice, pairwise, product
 from typing import TYPE_CHECKING, Final
 
+from edge.ledger.findings import (
+    Entry,
+    Fault,
+    Finding,
+    between,
+    contradiction,
+    dropped,
+    foreign,
+    forked,
+    replayed,
+    rewritten,
+    usurper,
+)
 from edge.ledger.merkle import Edge
+from edge.ledger.order import reordered
 from edge.ledger.store import BEFORE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from edge.ledger.checkpoint import Checkpoint
 
-_MOST_DROPPED: Final = 10_000  # missing events that are named one by one
 _MOST_GUESSES: Final = 64  # ways to choose among events that claim the same places, tried against a checkpoint
-
-
-class Fault(StrEnum):
-    """What is wrong with a copy, or with the ledger itself."""
-
-    DROPPED = "dropped"
-    INSERTED = "inserted"
-    REORDERED = "reordered"
-    REPLAYED = "replayed"
-    REWRITTEN = "rewritten"
-    FORKED = "forked"
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a copy.
-
-    ``index`` is the place it claims, counted from 0, and None where it cannot be read. ``leaf`` is the leaf hash of its
-    bytes. ``flaw`` says why it is not an event of this node as it was signed, and is None where it is one; then ``kid``
-    is the key that signed it and ``claimed`` the time it bears, if any.
-    """
-
-    line: int
-    index: int | None
-    id: str
-    leaf: bytes
-    flaw: str | None = None
-    kid: str | None = None
-    claimed: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One fault. ``index`` counts from 0; None where no one place of the ledger is meant. ``line`` as in the copy."""
-
-    fault: Fault
-    index: int | None
-    id: str
-    line: int | None
-    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +77,8 @@ def audit(entries: Sequence[Entry], known: Known) -> Audit:
     judged = _by_leaves(placed, leaves) if 0 < len(leaves) == size else _by_roots(placed, roots, leaves)
     held = judged.held
     erased = tuple(sorted(index for index in known.erased if index < len(leaves) and index not in held))
-    gone = _dropped(_gaps([*held, *erased], reach), held)
-    moved = _reordered(held)
+    gone = dropped(_gaps([*held, *erased], reach), held)
+    moved = reordered(held)
     confirmed = frozenset(judged.confirmed)
     wrong = {finding.index for finding in judged.findings if finding.fault is Fault.REWRITTEN}
     open_ = [index for index in sorted(held) if index not in confirmed and index not in wrong]
@@ -132,28 +101,17 @@ def _roots(checkpoints: Iterable[Checkpoint]) -> tuple[list[Finding], dict[int, 
     """The signed roots by size; two of one size that differ are a fork, and neither is believed."""
     findings: list[Finding] = []
     roots: dict[int, bytes] = {}
-    forked: set[int] = set()
+    split: set[int] = set()
     for checkpoint in checkpoints:
-        if roots.setdefault(checkpoint.size, checkpoint.root) != checkpoint.root and checkpoint.size not in forked:
-            forked.add(checkpoint.size)
+        if roots.setdefault(checkpoint.size, checkpoint.root) != checkpoint.root and checkpoint.size not in split:
+            split.add(checkpoint.size)
             findings.append(
-                _fork(
+                forked(
                     f"the node signed two different checkpoints of {checkpoint.size} events: it showed different "
                     "ledgers to different readers; keep both checkpoints, they prove it"
                 )
             )
-    return findings, {size: root for size, root in roots.items() if size not in forked}
-
-
-def _fork(words: str) -> Finding:
-    return Finding(Fault.FORKED, None, "", None, words)
-
-
-def _contradiction(size: int, later: int) -> str:
-    return (
-        f"the checkpoints of {size} and of {later} events contradict each other: the node showed different ledgers; "
-        "keep both checkpoints, they prove it"
-    )
+    return findings, {size: root for size, root in roots.items() if size not in split}
 
 
 def _believed(leaves: Sequence[bytes], roots: Mapping[int, bytes]) -> tuple[tuple[bytes, ...], list[Finding]]:
@@ -168,7 +126,7 @@ def _believed(leaves: Sequence[bytes], roots: Mapping[int, bytes]) -> tuple[tupl
             bad.append(size)
     if good and bad and bad[0] < good:
         # Leaves that lead to a later root cannot lead to another tree before: the node has signed both.
-        return tuple(leaves[:good]), [_fork(_contradiction(bad[0], good))]
+        return tuple(leaves[:good]), [forked(contradiction(bad[0], good))]
     return tuple(leaves[:good]), []
 
 
@@ -184,7 +142,7 @@ def _without_replays(entries: Sequence[Entry]) -> tuple[list[Entry], list[Findin
         for at in group:
             if at != kept:
                 drop.add(at)
-                findings.append(_replay(entries[at], entries[kept]))
+                findings.append(replayed(entries[at], entries[kept]))
     return [entry for at, entry in enumerate(entries) if at not in drop], findings
 
 
@@ -196,11 +154,6 @@ def _fits(entries: Sequence[Entry], at: int) -> bool:
     before = entries[at - 1].index if at else -1
     after = entries[at + 1].index if at + 1 < len(entries) else None
     return before == index - 1 and after in {None, index + 1}
-
-
-def _replay(entry: Entry, kept: Entry) -> Finding:
-    words = f"{_name(entry)} stands again on line {entry.line}: it is that of line {kept.line}, replayed"
-    return Finding(Fault.REPLAYED, entry.index, entry.id, entry.line, words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +219,7 @@ def _by_leaves(placed: _Placed, leaves: Sequence[bytes]) -> _Judged:
     """Every place by its own leaf hash."""
     held: dict[int, Entry] = {}
     confirmed: set[int] = set()
-    findings = [_foreign(entry) for entry in placed.nowhere]
+    findings = [foreign(entry) for entry in placed.nowhere]
     for index, claims in placed.at.items():
         leaf = leaves[index] if index < len(leaves) else None
         true = next((entry for entry in claims if entry.leaf == leaf), claims[0])
@@ -274,8 +227,8 @@ def _by_leaves(placed: _Placed, leaves: Sequence[bytes]) -> _Judged:
         if true.leaf == leaf:
             confirmed.add(index)
         elif true.flaw is not None or leaf not in {None, BEFORE}:
-            findings.append(_rewritten(index, true))
-        findings += [_usurper(entry, index, true, known=true.leaf == leaf) for entry in claims if entry is not true]
+            findings.append(rewritten(index, true))
+        findings += [usurper(entry, index, true, known=true.leaf == leaf) for entry in claims if entry is not true]
     return _Judged(held, confirmed, findings)
 
 
@@ -289,11 +242,11 @@ def _by_roots(placed: _Placed, roots: Mapping[int, bytes], leaves: Sequence[byte
         true = chosen.get(index, claims[0])
         judged.held[index] = true
         if true.flaw is not None:
-            judged.findings.append(_rewritten(index, true))
+            judged.findings.append(rewritten(index, true))
         elif index in chosen:
             judged.confirmed.add(index)
         judged.findings.extend(
-            _usurper(entry, index, true, known=index in chosen) for entry in claims if entry is not true
+            usurper(entry, index, true, known=index in chosen) for entry in claims if entry is not true
         )
     return judged
 
@@ -314,9 +267,9 @@ def _follow(
             chosen.update(zip(places, match, strict=True))
             edge = edge.extend(entry.leaf for entry in match)
         elif (later := _later(claims, edge, roots, sizes[number + 1 :])) is not None:
-            findings.append(_fork(_contradiction(size, later)))
+            findings.append(forked(contradiction(size, later)))
         else:
-            findings.append(_between(claims, edge.size, size))
+            findings.append(between(claims, edge.size, size))
             break
     return chosen, findings
 
@@ -354,130 +307,7 @@ def _leads(edge: Edge, way: Sequence[Entry], root: bytes) -> bool:
     return edge.extend(entry.leaf for entry in way).root() == root
 
 
-def _between(claims: Mapping[int, Sequence[Entry]], start: int, end: int) -> Finding:
-    """What is said where events that are all signed by the node do not lead from one checkpoint to the next."""
-    first, last = claims[start][0], claims[end - 1][0]
-    if end - start == 1:
-        return _rewritten(start, first)
-    words = (
-        f"at least one of the events {start + 1} ({first.id}) to {end} ({last.id}) is not what the node logged, though "
-        "the node's key signed each: ask for the ledger's leaf hashes to learn which"
-    )
-    return Finding(Fault.REWRITTEN, None, "", None, words)
-
-
-def _rewritten(index: int, entry: Entry) -> Finding:
-    why = entry.flaw or "its signature holds, but the node logged other bytes there, so it was signed anew"
-    words = f"event {index + 1} ({entry.id or 'unreadable'}) on line {entry.line} was rewritten: {_clause(why)}"
-    return Finding(Fault.REWRITTEN, index, entry.id, entry.line, words)
-
-
-def _usurper(entry: Entry, index: int, true: Entry, *, known: bool) -> Finding:
-    """A line in another's place; ``known`` where the ledger has told which of the two is the true one."""
-    if entry.flaw:
-        why = _clause(entry.flaw)
-    elif known:
-        why = f"the node logged the one on line {true.line} ({true.id}) there"
-    else:
-        why = (
-            f"line {true.line} ({true.id}) is signed for that place too, and no checkpoint tells which is the true one"
-        )
-    words = f"line {entry.line} ({entry.id or 'unreadable'}) was inserted in the place of event {index + 1}: {why}"
-    return Finding(Fault.INSERTED, index, entry.id, entry.line, words)
-
-
-def _foreign(entry: Entry) -> Finding:
-    words = f"line {entry.line} ({entry.id or 'unreadable'}) was inserted: {_clause(entry.flaw or '')}"
-    return Finding(Fault.INSERTED, entry.index, entry.id, entry.line, words)
-
-
 def _gaps(present: Iterable[int], reach: int) -> list[range]:
     """The runs of places up to ``reach`` that nothing holds."""
     edges = [-1, *sorted(place for place in present if place < reach), reach]
     return [range(before + 1, after) for before, after in pairwise(edges) if after - before > 1]
-
-
-def _dropped(gaps: Iterable[range], held: Mapping[int, Entry]) -> list[Finding]:
-    """A finding for each missing event; for the rest of a gap that is too long for that, one in all."""
-    last = max(held, default=-1)
-    findings: list[Finding] = []
-    for gap in gaps:
-        room = max(0, _MOST_DROPPED - len(findings))
-        findings += [Finding(Fault.DROPPED, i, "", None, _gap_words(i, held, last)) for i in gap[:room]]
-        if rest := gap[room:]:
-            words = f"events {rest[0] + 1} to {rest[-1] + 1} are missing: {len(rest)} events"
-            findings.append(Finding(Fault.DROPPED, rest[0], "", None, words))
-    return findings
-
-
-def _gap_words(index: int, held: Mapping[int, Entry], last: int) -> str:
-    if index > last:
-        return f"event {index + 1} is missing though a checkpoint counts it: it was dropped, or has not come yet"
-    near = [f"{word} {held[at].id}" for word, at in (("after", index - 1), ("before", index + 1)) if at in held]
-    where = f" ({', '.join(near)})" if near else ""
-    return f"event {index + 1} is missing{where}: it was dropped"
-
-
-def _reordered(held: Mapping[int, Entry]) -> list[Finding]:
-    """Events that do not stand in the order of their places."""
-    order = [index for index, _ in sorted(held.items(), key=lambda item: item[1].line)]
-    rank = {index: at for at, index in enumerate(sorted(order))}
-    findings: list[Finding] = []
-    seen: set[int] = set()
-    for at, index in enumerate(order):
-        if rank[index] == at or index in seen:
-            continue
-        cycle = _cycle(at, order, rank)
-        seen.update(cycle)
-        if len(cycle) == 2:
-            findings += [_exchanged(held[one], held[other]) for one, other in (cycle, reversed(cycle))]
-        else:
-            findings += [_misplaced(held[one]) for one in sorted(_moved(order, cycle))]
-    return findings
-
-
-def _cycle(at: int, order: Sequence[int], rank: Mapping[int, int]) -> list[int]:
-    """The events that have changed places among each other, beginning with the one at a position."""
-    first, cycle = order[at], [order[at]]
-    while order[rank[cycle[-1]]] != first:
-        cycle.append(order[rank[cycle[-1]]])
-    return cycle
-
-
-def _moved(order: Sequence[int], cycle: Iterable[int]) -> set[int]:
-    """The fewest of some events that must be taken out so that the others stand in order.
-
-    All but the longest increasing run, which is found by patience sorting.
-    """
-    among = set(cycle)
-    ends: list[int] = []  # the smallest event that a run of each length can end with
-    before: dict[int, int | None] = {}
-    for index in (index for index in order if index in among):
-        at = bisect_left(ends, index)
-        before[index] = ends[at - 1] if at else None
-        ends[at : at + 1] = [index]
-    run: int | None = ends[-1]
-    while run is not None:
-        among.discard(run)
-        run = before[run]
-    return among
-
-
-def _exchanged(entry: Entry, other: Entry) -> Finding:
-    words = f"{_name(entry)} on line {entry.line} and {_name(other)} on line {other.line} have changed places"
-    return Finding(Fault.REORDERED, entry.index, entry.id, entry.line, words)
-
-
-def _misplaced(entry: Entry) -> Finding:
-    words = f"{_name(entry)} stands on line {entry.line}, out of its order"
-    return Finding(Fault.REORDERED, entry.index, entry.id, entry.line, words)
-
-
-def _name(entry: Entry) -> str:
-    number = "a line that is no event" if entry.index is None else f"event {entry.index + 1}"
-    return f"{number} ({entry.id or 'unreadable'})"
-
-
-def _clause(words: str) -> str:
-    """A whole sentence as the end of another one."""
-    return words[:1].lower() + words[1:]

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
-from edge.ledger.audit import Fault, Finding
+from edge.ledger.findings import Fault, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from edge.ledger.audit import Entry
+    from edge.ledger.findings import Entry
 
 _EVER: Final = datetime.min.replace(tzinfo=UTC)
 

@@ -14,7 +14,7 @@ from edge.ledger import checkpoint, merkle
 from tests.cases import signing_key, unsigned
 
 if TYPE_CHECKING:
-    from edge.ledger.audit import Entry
+    from edge.ledger.findings import Entry
 
 ORIGIN = "main-and-3rd/edge-1"
 KEY = signing_key()

@@ -13,7 +13,7 @@ from edge.errors import ConfigError, KeyFileError
 from edge.keys.revocation import Reason, Revocation, RevocationList, sign_list
 from edge.keys.succession import sign_succession
 from edge.ledger import checkpoint, merkle, proof
-from edge.ledger.audit import Fault
+from edge.ledger.findings import Fault
 from tests.cases import signing_key, unsigned
 from tests.command import stopline
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.ledger.audit import Audit, Fault, Known, audit
+from edge.ledger.audit import Audit, Known, audit
+from edge.ledger.findings import Fault
 from tests.ledger.ledgers import changed, checkpoint_of, entries, leaves, ledger, signed_event, uuid_of
 
 SIZE = 200
