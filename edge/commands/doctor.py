@@ -329,13 +329,13 @@ def _model(request: DoctorRequest, site: Site, fps: float | None) -> str:
         detector.recycle(prepared)
         spent_s.append(time.perf_counter() - start_s)
     a_frame_s = median(spent_s)
-    told = f"{detector.model.name}: {1000 * a_frame_s:.0f} ms a frame, {1 / a_frame_s:.0f} frames a second"
     needed = fps or _SLOWEST_FPS
     if 1 / a_frame_s < needed:
         raise _FailureError(
-            f"{told}, fewer than the {needed:.0f} that come: ask the camera for fewer, or give --threads"
+            f"{1 / a_frame_s:.0f} frames a second ({detector.model.name}, {1000 * a_frame_s:.0f} ms each) are fewer than "
+            f"the {needed:.0f} that come: ask the camera for fewer, or give --threads"
         )
-    return told
+    return f"{detector.model.name}: {1000 * a_frame_s:.0f} ms a frame, {1 / a_frame_s:.0f} frames a second"
 
 
 @dataclass(frozen=True, slots=True)
