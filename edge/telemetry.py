@@ -8,12 +8,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from edge import machine, messages
 from edge.clock import chrony_bound_ms
+from edge.errors import StoplineError
 from edge.latency import Deliveries, Durations
 from edge.messages import Health, Signal
 from edge.records import NS_PER_S, Phase
@@ -162,7 +164,8 @@ class Telemetry:
             now = self._notable()
             if now != noted or self._is_due:
                 noted = now
-                self.health()
+                with suppress(StoplineError):  # an outbox that cannot be read now is asked again the next time
+                    self.health()
 
     def _notable(self) -> tuple[object, ...]:
         """What is told at once when it changes."""

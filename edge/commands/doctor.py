@@ -332,8 +332,8 @@ def _model(request: DoctorRequest, site: Site, fps: float | None) -> str:
     needed = fps or _SLOWEST_FPS
     if 1 / a_frame_s < needed:
         raise _FailureError(
-            f"{1 / a_frame_s:.0f} frames a second ({detector.model.name}, {1000 * a_frame_s:.0f} ms each) are fewer than "
-            f"the {needed:.0f} that come: ask the camera for fewer, or give --threads"
+            f"{1 / a_frame_s:.0f} frames a second ({detector.model.name}, {1000 * a_frame_s:.0f} ms each) are fewer "
+            f"than the {needed:.0f} that come: ask the camera for fewer, or give --threads"
         )
     return f"{detector.model.name}: {1000 * a_frame_s:.0f} ms a frame, {1 / a_frame_s:.0f} frames a second"
 
