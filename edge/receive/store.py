@@ -214,7 +214,7 @@ class Store:
     def refused_of(self, origins: Iterable[str]) -> list[tuple[str, bytes]]:
         """Topic and bytes of the latest events of these nodes that were refused because their key had ended."""
         one = tables.refusal.c
-        places = or_(*(one.topic.endswith(f"/v1/{origin}/event/violation", autoescape=True) for origin in origins))
+        places = or_(*(one.topic.contains(f"/v1/{origin}/event/", autoescape=True) for origin in origins))
         query = select(one.topic, one.payload).where(one.why == Why.REVOKED.value, places)
         with translated(), self._engine.begin() as connection:
             rows = connection.execute(query.order_by(one.number.desc()).limit(CHUNK))
