@@ -142,7 +142,10 @@ def run(
     node: Annotated[Path, typer.Option("--node", help="The node file: identity, key, broker.")],
     model: ModelFile = None,
     signal: Annotated[
-        Path | None, typer.Option("--signal", help="A recorded timeline in place of the pins, from the first frame on.")
+        Path | None,
+        typer.Option(
+            "--signal", help="Instead of the pins: a timeline, from the first frame on; or 'view', the picture."
+        ),
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of the detector.")] = 1,
 ) -> None:
@@ -153,6 +156,27 @@ def run(
     report = run_node(RunRequest(source, site, node, model, signal, threads))
     passages = ", ".join(f"{number} {verdict}" for verdict, number in sorted(report.verdicts.items())) or "none"
     print(f"{report.frames} frames judged, {report.dropped} dropped; passages: {passages}")
+
+
+@app.command()
+def commission(
+    source: Annotated[str, typer.Argument(help="The camera as 'run' is given it, or a recording of it.")],
+    site: SiteFile,
+    node: Annotated[Path, typer.Option("--node", help="The node file: identity, key, broker.")],
+    by: Annotated[str, typer.Option("--by", help="Who answers for it: a name, written into the record.")],
+    model: ModelFile = None,
+    key: Annotated[Path | None, typer.Option("--key", help="An installer's private key that signs as well.")] = None,
+    seconds: Annotated[float, typer.Option("--for", min=5, max=600, help="How long the view is looked at.")] = 60.0,
+) -> None:
+    """Try the node, take its reference view and sign what it is: only then does 'run' record violations."""
+    from edge.commands.commission import CommissionRequest
+    from edge.commands.commission import commission as run_commission
+
+    report = run_commission(CommissionRequest(source, site, node, model, by, key, seconds), print)
+    fitness = report.record.fitness
+    print(f"Reference view: {report.patches} places that tell it, from {report.pictures} pictures.")
+    print(f"Software {fitness.software}, model {fitness.model_sha256[:12]}, site file {fitness.site_sha256[:12]}.")
+    print(f"Commissioned by {report.record.by} at {report.record.at}.")
 
 
 @app.command()

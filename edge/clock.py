@@ -37,12 +37,12 @@ def stated_start(text: str) -> UtcMapping:
     return UtcMapping((since.days * 86_400 + since.seconds) * NS_PER_S + since.microseconds * 1000, None)
 
 
-def monotonic_to_utc() -> UtcMapping:
-    """Where the kernel's monotonic clock stands in UTC now, with chrony's bound."""
+def monotonic_to_utc(bound_ms: float | None) -> UtcMapping:
+    """Where the kernel's monotonic clock stands in UTC now; ``bound_ms`` is what chrony said of it last."""
     before = time.monotonic_ns()
     utc_ns = time.time_ns()
     after = time.monotonic_ns()
-    return UtcMapping(utc_ns - (before + after) // 2, chrony_bound_ms())
+    return UtcMapping(utc_ns - (before + after) // 2, bound_ms)
 
 
 def chrony_bound_ms() -> float | None:

@@ -332,6 +332,15 @@ class Telemetry(_Settings):
     prometheus: Path | None = None
 
 
+class Health(_Settings):
+    """Within which bounds the node may be armed; docs/arming.md says what else it must be."""
+
+    clock_bound_ms: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 100.0
+    view_shift_px: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = None
+    disk_free_mb: Annotated[float, Field(ge=10, allow_inf_nan=False)] = 200.0
+    temperature_c: Annotated[float, Field(gt=0, le=120, allow_inf_nan=False)] = 85.0
+
+
 class NodeName(_Settings):
     """Which node this is; ``id`` becomes part of every topic. ``key`` signs its events (PEM, mode 0600)."""
 
@@ -350,6 +359,7 @@ class Node(_Settings):
     evidence: Evidence | None = None
     ledger: Ledger = Ledger()
     telemetry: Telemetry = Telemetry()
+    health: Health = Health()
 
 
 class _Located(Exception):  # noqa: N818 - carries a place out of a cross-check, never leaves this module

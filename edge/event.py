@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 EVENT_TYPE: Final = "org.stopline.violation.v1"
 DATA_SCHEMA: Final = "urn:stopline:schema:violation:1"
+STATE_TYPE: Final = "org.stopline.state.v1"
+STATE_SCHEMA: Final = "urn:stopline:schema:state:1"
 CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 MAX_EVENT_BYTES: Final = 1_000_000
 MAX_ROWS: Final = 4096  # of track and of lamps, each; the oldest beyond it are left out and counted
@@ -122,7 +124,10 @@ class SignedEvent:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedEvent:
-    """An event whose signature by a trusted key holds and which follows the schema; ``document`` is all of it."""
+    """An event whose signature by a trusted key holds and which follows its schema; ``document`` is all of it.
+
+    Of a change of state ``lane`` is its subject, and there is no vehicle and no crossing.
+    """
 
     id: str
     site: str
@@ -131,10 +136,15 @@ class VerifiedEvent:
     sequence: int
     time: str | None
     lane: str
-    vehicle_class: VehicleClass
-    t_cross_s: float
-    red_at_least_s: float
+    vehicle_class: VehicleClass | None
+    t_cross_s: float | None
+    red_at_least_s: float | None
     document: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def is_violation(self) -> bool:
+        """Whether it is a violation; else it tells of a change of the node's state."""
+        return bool(self.document["type"] == EVENT_TYPE)
 
 
 def uuid7(unix_ms: int, randomness: bytes) -> str:
@@ -163,7 +173,7 @@ def build(case: ViolationCase, *, event_id: str, nonce: bytes, sequence: int) ->
         "data": _data(case) | {"nonce": nonce.hex()},
     }
     if case.clock.utc_zero_ns is not None:
-        event["time"] = _rfc3339(case.clock.utc_zero_ns + case.passage.t_cross_ns)
+        event["time"] = rfc3339(case.clock.utc_zero_ns + case.passage.t_cross_ns)
     return event
 
 
@@ -227,9 +237,9 @@ def verify(raw: bytes, keys: Mapping[str, PublicKey]) -> VerifiedEvent:
 
 
 @cache
-def schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a signed event, as it lies in the package."""
-    text = files("edge").joinpath("schema", "event.schema.json").read_text(encoding="utf-8")
+def schema(name: str = "event") -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a signed event, as it lies in the package; of a change of state with ``state``."""
+    text = files("edge").joinpath("schema", f"{name}.schema.json").read_text(encoding="utf-8")
     document: dict[str, Any] = json.loads(text)
     return document
 
@@ -350,7 +360,8 @@ def _row(values: Iterable[float], digits: int) -> list[float]:
     return [round(float(value), digits) for value in values]
 
 
-def _rfc3339(unix_ns: int) -> str:
+def rfc3339(unix_ns: int) -> str:
+    """An instant in ns since 1970 as events write it: UTC, to the microsecond."""
     instant = _EPOCH + timedelta(microseconds=(unix_ns + _NS_PER_US // 2) // _NS_PER_US)
     return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
@@ -456,19 +467,20 @@ def _check_signature(signed: SignedEvent, key: PublicKey) -> None:
 
 
 @cache
-def _validator() -> Draft202012Validator:
-    return Draft202012Validator(schema())
+def _validator(name: str) -> Draft202012Validator:
+    return Draft202012Validator(schema(name))
 
 
 @cache
-def _follows_form() -> Check:
-    return compiled(schema())
+def _follows_form(name: str) -> Check:
+    return compiled(schema(name))
 
 
 def _check_schema(document: Mapping[str, Any]) -> None:
-    if _follows_form()(document):
+    name = "state" if document.get("type") == STATE_TYPE else "event"
+    if _follows_form(name)(document):
         return
-    error = next(_validator().iter_errors(document), None)
+    error = next(_validator(name).iter_errors(document), None)
     if error is not None:
         raise EventError(
             f"The event is signed, but does not follow its format: {error.json_path} {_brief(error.message)}"
@@ -483,6 +495,7 @@ def _brief(message: str) -> str:
 def _verified(signed: SignedEvent) -> VerifiedEvent:
     document, data = signed.document, signed.document["data"]
     _, _, site, node = document["source"].split("/")
+    is_violation = document["type"] == EVENT_TYPE
     return VerifiedEvent(
         id=document["id"],
         site=site,
@@ -490,10 +503,10 @@ def _verified(signed: SignedEvent) -> VerifiedEvent:
         kid=signed.kid,
         sequence=int(document["sequence"]),
         time=document.get("time"),
-        lane=data["lane"],
-        vehicle_class=VehicleClass(data["vehicle_class"]),
-        t_cross_s=data["crossing"]["t_cross_s"],
-        red_at_least_s=data["red_time"]["at_least_s"],
+        lane=data["lane"] if is_violation else document["subject"],
+        vehicle_class=VehicleClass(data["vehicle_class"]) if is_violation else None,
+        t_cross_s=data["crossing"]["t_cross_s"] if is_violation else None,
+        red_at_least_s=data["red_time"]["at_least_s"] if is_violation else None,
         document=document,
     )
 

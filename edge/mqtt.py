@@ -81,6 +81,11 @@ class Topics:
         return self._of("event/violation")
 
     @property
+    def state(self) -> str:
+        """Signed events too: armed, disarmed, and why."""
+        return self._of("event/state")
+
+    @property
     def checkpoint(self) -> str:
         """The last checkpoint of the node's ledger, retained."""
         return self._of("checkpoint")
@@ -105,6 +110,11 @@ class Topics:
 def all_violations(prefix: str) -> str:
     """The filter that matches the events of every site and node."""
     return f"{prefix}/v1/+/+/event/violation"
+
+
+def all_states(prefix: str) -> str:
+    """The filter that matches the changes of state of every site and node."""
+    return f"{prefix}/v1/+/+/event/state"
 
 
 def all_checkpoints(prefix: str) -> str:

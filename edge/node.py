@@ -153,7 +153,8 @@ class Recorder:
     ``numbers`` gives the sequence number in place of the outbox's own, where it is given. ``utc`` is asked at each
     event, since a live clock's mapping drifts; it gives None where UTC is not known. ``unrecorded`` counts violations
     that there was no room for; its owner sees the error and decides. ``expect`` is called with each event's id and the
-    instant that its last needed picture was taken.
+    instant that its last needed picture was taken. ``may_record`` says whether the node has been armed since the
+    crossing; a violation for which it was not is judged and counted (``disarmed``), and nothing is kept of it.
     """
 
     def __init__(
@@ -164,6 +165,7 @@ class Recorder:
         utc: Callable[[], UtcMapping | None],
         numbers: Iterator[int] | None = None,
         expect: Callable[[str, int], None] = lambda _id, _t_ns: None,
+        may_record: Callable[[int], bool] = lambda _t_ns: True,
     ) -> None:
         self._site = site
         self._identity = identity
@@ -171,15 +173,20 @@ class Recorder:
         self._utc = utc
         self._numbers = numbers
         self._expect = expect
+        self._may_record = may_record
         self.verdicts: Counter[Verdict] = Counter()
         self.classes: Counter[tuple[VehicleClass, Verdict]] = Counter()
         self.unrecorded = 0
+        self.disarmed = 0
 
     def record(self, judged: Judged) -> None:
         """Count a passage; a violation is durable on return. OutboxError where there is no room for it."""
         self.verdicts[judged.judgement.verdict] += 1
         self.classes[judged.passage.vehicle_class, judged.judgement.verdict] += 1
         if judged.judgement.verdict is not Verdict.VIOLATION:
+            return
+        if not self._may_record(judged.passage.t_cross_ns):
+            self.disarmed += 1
             return
         case, passage = self._case(judged), judged.passage
         until_ns = max(passage.t_cross_ns, passage.t_confirm_ns or 0)

@@ -48,14 +48,14 @@ def stopline(*words: object, timeout_s: float = 240.0, cwd: Path | None = None) 
 
 
 @contextmanager
-def running_stopline(*words: object) -> Iterator[subprocess.Popen[str]]:
-    """The command running beside the test; ended with it, however the test ends."""
+def running_stopline(*words: object, path: str | None = None) -> Iterator[subprocess.Popen[str]]:
+    """The command running beside the test, with programs found on ``path``; ended with it, however the test ends."""
     process = subprocess.Popen(
         [str(STOPLINE), *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=_ENVIRONMENT,
+        env={**_ENVIRONMENT, "PATH": path or os.environ["PATH"]},
     )
     with process:
         try:

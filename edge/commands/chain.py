@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -20,14 +21,15 @@ from edge.sources.lampview import LampView, LampWatch
 from edge.tracker import TrackerSettings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edge.config import Evidence, Site
     from edge.keys import SigningKey
     from edge.mqtt import Topics
     from edge.records import Size
 
 DEFAULT_PREFIX = "stopline"
+VIEW = Path("view")
+"""In place of a timeline: the lamps are read in the picture."""
+
 _JUDGED_WITHIN_S = 5.0  # after the confirm line, or the time for it: dwell, debouncing, a track that ends
 
 
@@ -46,15 +48,19 @@ def approach_for(site: Site, detector: Detector, *, trust_start: bool, clock_unc
     return Approach(site, scores, trust_start=trust_start, clock_uncertainty_s=clock_uncertainty_s)
 
 
-def watch_for(site: Site, file: Path, size_px: Size, *, keep: bool = False) -> LampWatch:
-    """The lamps of every lane, read in pictures of ``size_px``; ConfigError where the site tells no place."""
+def watch_for(site: Site, size_px: Size, *, keep: bool = False) -> LampWatch:
+    """What reads the lamps in pictures of ``size_px``; the site's regions have been checked."""
+    return LampWatch(LampView(site, size_px), keep=keep)
+
+
+def check_views(site: Site, file: Path) -> None:
+    """ConfigError where the site file does not say where the lamps of each lane are in the picture."""
     for group in dict.fromkeys(lane.signal_group for lane in site.lanes):
         if site.group(group).view is None:
             raise ConfigError(
                 f"{file} does not say where the lamps of signal group {group} are in the picture: "
                 "add [signal_groups.view] to it, or name another --signal"
             )
-    return LampWatch(LampView(site, size_px), keep=keep)
 
 
 def ring_for(evidence: Evidence, site: Site) -> PacketRing:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.clock import stated_start
 from edge.commands.chain import (
     DEFAULT_PREFIX,
+    VIEW,
     approach_for,
     broker_at,
+    check_views,
     desk_for,
     detector_for,
     masker,
@@ -42,6 +43,7 @@ from edge.telemetry import Telemetry
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -57,9 +59,6 @@ if TYPE_CHECKING:
     from edge.uplink import Uplink
 
 PUBLIC_KEY = "node.pub.pem"
-
-VIEW = Path("view")
-"""In place of a timeline: the lamps are read in the picture."""
 
 _NODE_ID = "replay"
 _ASPECT_TOLERANCE = 0.02
@@ -239,6 +238,7 @@ def _recorded(request: ReplayRequest, site: Site) -> tuple[LampEdge, ...] | None
     if request.signal == VIEW:
         if request.via_gpio:
             raise ConfigError("--via-gpio plays a recorded timeline: name it with --signal, or leave --via-gpio out")
+        check_views(site, request.site)
         return None
     recorded = read_timeline(request.signal)
     _check_groups(site, recorded, request.signal)
@@ -248,7 +248,7 @@ def _recorded(request: ReplayRequest, site: Site) -> tuple[LampEdge, ...] | None
 def _signal(request: ReplayRequest, site: Site, recorded: tuple[LampEdge, ...] | None, video: VideoSource) -> _Signal:
     """The lamps as recorded, or read in the frames: then an onset lies up to one frame before its picture."""
     if recorded is None:
-        watch = watch_for(site, request.site, video.size_px, keep=True)
+        watch = watch_for(site, video.size_px, keep=True)
         return _Signal(watch, watch.frames(video), watch.kept, video.interval_ns / NS_PER_S)
     lamps = play_through_pins(recorded, wiring(site)) if request.via_gpio else recorded
     return _Signal(QueuedLamps(lamps), video, lamps, 0.0)

@@ -6,10 +6,24 @@ import signal
 import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from edge import __version__
+from edge.arming import Arming, StateEvents, Watched, fitness_now
 from edge.clock import monotonic_to_utc
-from edge.commands.chain import DEFAULT_PREFIX, approach_for, desk_for, detector_for, masker, ring_for, wiring
+from edge.commands.chain import (
+    DEFAULT_PREFIX,
+    VIEW,
+    approach_for,
+    check_views,
+    desk_for,
+    detector_for,
+    masker,
+    ring_for,
+    watch_for,
+    wiring,
+)
 from edge.config import load_node, load_site
 from edge.delivery import Keeping
 from edge.errors import ConfigError, OutboxError
@@ -26,6 +40,7 @@ from edge.notify import ServiceManager
 from edge.outbox import Outbox
 from edge.pipeline import Waiting, detect_stream
 from edge.records import NS_PER_S
+from edge.selftest import self_test
 from edge.sources.gpio import open_gpio
 from edge.sources.picamera import is_picamera, open_picamera
 from edge.sources.steady import SteadyVideo
@@ -40,10 +55,12 @@ if TYPE_CHECKING:
 
     from edge.approach import Judged
     from edge.config import Evidence, Node, Site
+    from edge.detector import Detector
     from edge.evidence.ring import PacketRing
     from edge.records import LampEdge, Verdict
     from edge.sources.gpio import GpioLamps, LampPins
     from edge.sources.picamera import PicameraSource
+    from edge.uplink import Uplink
 
 _COMPLETE_S = 60.0
 _DRAIN_S = 10.0
@@ -51,7 +68,10 @@ _DRAIN_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What the command line asked for; without ``signal`` the lamps are read from the pins the site file names."""
+    """What the command line asked for; without ``signal`` the lamps are read from the pins the site file names.
+
+    With ``VIEW`` they are read in the picture.
+    """
 
     source: str
     site: Path
@@ -75,8 +95,7 @@ def run(request: RunRequest) -> RunReport:
     site, node = load_site(request.site), load_node(request.node)
     key = load_signing_key(node.node.key)
     receivers = load_public_keys(node.receiver.keys) if node.receiver else {}
-    recorded = read_timeline(request.signal) if request.signal else None
-    pins = [] if recorded else _all_wired(site)
+    recorded, pins = _asked_lamps(request, site)
     also = _prometheus(node, site)
     evidence = _sealed(node, request.node)
     detector = detector_for(site, request.model, request.threads)
@@ -88,29 +107,37 @@ def run(request: RunRequest) -> RunReport:
             stack.callback(also.remove)
         video = _open_live(request.source, site, ring)
         stack.callback(video.close)
+        watch = watch_for(site, video.size_px) if request.signal == VIEW else None
         keeping = Keeping(receipts=bool(receivers), keep_s=evidence.keep_hours * 3600)
-        outbox = stack.enter_context(Outbox(_made(node.node.state) / "outbox.sqlite", keeping=keeping))
+        outbox = stack.enter_context(Outbox(made_folder(node.node.state) / "outbox.sqlite", keeping=keeping))
         desk = desk_for(evidence, site, request.site.read_bytes(), key, topics)
         keeper = CaseKeeper(outbox, desk, ring, evidence, masker())
         deliveries = Deliveries()
-        recorder = Recorder(site, identity, keeper, monotonic_to_utc, expect=deliveries.expect)
-        approach = approach_for(site, detector, trust_start=False)
-        lamps = PlayedLamps(recorded) if recorded else stack.enter_context(_wired_lamps(pins))
+        arming = _arming(request, site, node, identity, detector, outbox, topics)
+        recorder = Recorder(
+            site,
+            identity,
+            keeper,
+            lambda: monotonic_to_utc(arming.clock_bound_ms),
+            expect=deliveries.expect,
+            may_record=arming.may_record,
+        )
+        doubt_s = video.interval_ns / NS_PER_S if watch else 0.0
+        approach = approach_for(site, detector, trust_start=False, clock_uncertainty_s=doubt_s)
+        lamps = watch or (PlayedLamps(recorded) if recorded else stack.enter_context(_wired_lamps(pins)))
         uplink = start_uplink(
             node.broker, site, identity, outbox, receivers, _tell, deliveries.delivered_now, _home_assistant(node)
         )
-        checkpoints = None
-        if uplink is not None:
-            stack.callback(uplink.close, _DRAIN_S)
-            source = Source(origin_of(site.site.id, node.node.id), key, outbox.ledger)
-            checkpoints = Publisher(source, node.ledger, uplink.send_checkpoint)
-            stack.callback(checkpoints.finish)
+        source = Source(origin_of(site.site.id, node.node.id), key, outbox.ledger)
+        checkpoints = _checkpoints(stack, uplink, source, node)
         stack.callback(keeper.close, _COMPLETE_S)
         waiting = Waiting()
         gauges = Gauges(
             reopened=lambda: video.reopened,
             queue=outbox.counts,
             backlog=lambda: Backlog(waiting.prepared, waiting.inferred, keeper.waiting),
+            status=lambda: arming.status,
+            clock_bound_ms=lambda: arming.clock_bound_ms,
             state=node.node.state,
         )
         telemetry = Telemetry(
@@ -124,20 +151,58 @@ def run(request: RunRequest) -> RunReport:
             also=also,
             live=True,
         )
+        stack.enter_context(arming)
         stack.enter_context(telemetry)
         manager = ServiceManager()
         _stop_when_asked(video)
-        stream = detect_stream(video, detector, waiting=waiting)
+        stream = detect_stream(watch.frames(video) if watch else video, detector, waiting=waiting)
         for frame, judged in judge_stream(stream, lamps, approach):
+            if frame is not None:
+                arming.frame(frame, approach.phases)
             for passage in judged:
                 _record(recorder, passage)
             if frame is not None:
                 telemetry.frame(frame.t_ns)
                 manager.progress()
+        arming.close()
         manager.stopping()
         telemetry.health()
         video.close()  # so that the evidence waits for no more pictures
     return RunReport(video.stats.decoded, video.stats.dropped, recorder.verdicts)
+
+
+def _checkpoints(stack: ExitStack, uplink: Uplink | None, source: Source, node: Node) -> Publisher | None:
+    """Who signs the ledger's checkpoints; None where nobody would hear of them. Ends, as the uplink, with the stack."""
+    if uplink is None:
+        return None
+    stack.callback(uplink.close, _DRAIN_S)
+    checkpoints = Publisher(source, node.ledger, uplink.send_checkpoint)
+    stack.callback(checkpoints.finish)
+    return checkpoints
+
+
+def _arming(
+    request: RunRequest,
+    site: Site,
+    node: Node,
+    identity: Identity,
+    detector: Detector,
+    outbox: Outbox,
+    topics: Topics,
+) -> Arming:
+    """The watch over the node, whose changes of state go into the outbox."""
+    origin = {"software": __version__, "model_sha256": identity.model_sha256, "site_sha256": site.sha256}
+    source = f"stopline://{site.site.id}/{node.node.id}"
+    watched = Watched(
+        site,
+        node.node.id,
+        node.node.state,
+        identity.key,
+        node.health,
+        fitness_now(lambda: sha256(request.site.read_bytes()).hexdigest(), identity.model_sha256),
+        lambda: self_test(detector, identity.key, outbox),
+    )
+    return Arming(watched, StateEvents(outbox, identity.key, topics.state, source, origin).tell)
 
 
 def _home_assistant(node: Node) -> str | None:
@@ -185,7 +250,8 @@ def _open_live(source: str, site: Site, ring: PacketRing) -> SteadyVideo | Picam
     return video
 
 
-def _made(folder: Path) -> Path:
+def made_folder(folder: Path) -> Path:
+    """The folder, made where it was not there. ConfigError where that cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -199,6 +265,16 @@ def _stop_when_asked(video: SteadyVideo | PicameraSource) -> None:
     """At SIGTERM or SIGINT the video ends; the node then does so in order: judged, sent, said goodbye."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: video.stop())
+
+
+def _asked_lamps(request: RunRequest, site: Site) -> tuple[tuple[LampEdge, ...] | None, list[LampPins]]:
+    """The timeline that was named, or the pins to read; neither where the picture is to tell."""
+    if request.signal == VIEW:
+        check_views(site, request.site)
+        return None, []
+    if request.signal is not None:
+        return read_timeline(request.signal), []
+    return None, _all_wired(site)
 
 
 def _all_wired(site: Site) -> list[LampPins]:

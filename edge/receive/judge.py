@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _LEVEL = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _TOPIC = re.compile(
-    rf"/v1/({_LEVEL})/({_LEVEL})/(event/violation|checkpoint|evidence/([^/]{{1,100}})(?:/([1-9]\d{{0,5}}))?)$"
+    rf"/v1/({_LEVEL})/({_LEVEL})/(event/(?:violation|state)|checkpoint|evidence/([^/]{{1,100}})(?:/([1-9]\d{{0,5}}))?)$"
 )
 _MAX_PLACE: Final = 2**53
 
@@ -161,7 +161,7 @@ def _event(received: Received, origin: str, trusted: Trusted, now: datetime) -> 
 
 
 def _bundle(verified: event.VerifiedEvent) -> Bundle | None:
-    named = verified.document["data"]["evidence"]
+    named = verified.document["data"].get("evidence")
     if named is None:
         return None
     return Bundle(named["sent_sha256"], int(named["sent_bytes"]), named["seal"], int(named["parts"]))

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Final
 
 from edge import receipt
 from edge.errors import BrokerError, KeyFileError, StoreError
-from edge.mqtt import Connection, Publication, Received, Topics, all_checkpoints, all_evidence, all_violations, shared
+from edge.mqtt import (
+    Connection,
+    Publication,
+    Received,
+    Topics,
+    all_checkpoints,
+    all_evidence,
+    all_states,
+    all_violations,
+    shared,
+)
 from edge.receive.judge import Doubted, judge
 
 if TYPE_CHECKING:
@@ -134,7 +144,7 @@ class Receiver:
         try:
             connection.open()
             prefix = self._broker.prefix
-            for topic in (all_violations(prefix), all_evidence(prefix), all_checkpoints(prefix)):
+            for topic in (all_violations(prefix), all_states(prefix), all_evidence(prefix), all_checkpoints(prefix)):
                 connection.subscribe(shared(self._settings.group, topic))
         except BrokerError:
             connection.close()

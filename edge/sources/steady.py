@@ -54,6 +54,11 @@ class SteadyVideo:
         return self._video.size_px
 
     @property
+    def interval_ns(self) -> int:
+        """The nominal time between two pictures."""
+        return self._video.interval_ns
+
+    @property
     def stats(self) -> VideoStats:
         """What was met so far, over all openings."""
         return _sum(self._before, self._video.stats)

@@ -16,6 +16,7 @@ from edge import event
 from edge.evidence.parts import Assembler, Parcel
 from edge.keys import create_key, trust
 from edge.outbox import Outbox
+from tests.bench import commission, lamps_with_past, path_with_chronyc
 from tests.command import ROOT, running_stopline, stopline
 from tests.live import free_udp_port, send_live
 
@@ -42,8 +43,10 @@ def test_a_live_camera_is_judged_and_the_node_ends_in_order(tmp_path: Path) -> N
     key = create_key(tmp_path / "node.key")
     port = free_udp_port()
     camera = f"udp://127.0.0.1:{port}?timeout=20000000"
-    words = ["--site", CASE / "site.toml", "--node", _node_file(tmp_path), "--signal", CASE / "lamps.csv"]
-    with running_stopline("run", camera, *words) as node:
+    node_file, lamps = _node_file(tmp_path), lamps_with_past(CASE, tmp_path)
+    commission(CASE, node_file)
+    words = ["--site", CASE / "site.toml", "--node", node_file, "--signal", lamps]
+    with running_stopline("run", camera, *words, path=path_with_chronyc(tmp_path / "bin")) as node:
         time.sleep(3.0)  # until the detector is loaded; what is sent before is not missed by a real camera either
         send_live(CASE / "video.mp4", port, _SENT_S)
         time.sleep(1.0)
@@ -52,12 +55,19 @@ def test_a_live_camera_is_judged_and_the_node_ends_in_order(tmp_path: Path) -> N
     assert node.returncode == 0, err
     assert "frames judged" in out
     with Outbox(tmp_path / "state" / "outbox.sqlite") as outbox:
-        waiting = outbox.pending(100)
+        everything = outbox.pending(100)
         assert outbox.open_cases() == []
+        size = outbox.ledger().size
+    states = [row for row in everything if row.message.topic.endswith("event/state")]
+    said = [event.verify(row.message.payload, trust(key.public)).document["data"] for row in states]
+    assert [(one["previous"], one["state"]) for one in said[:2]] == [(None, "disarmed"), ("disarmed", "armed")], err
+    assert size == 1 + len(said)  # a camera that has sent all it has is silent, and the node may have said so too
+    assert said[1]["commissioned"]["by"] == "the test bench"
+    waiting = [row for row in everything if row not in states]
     checked = [event.verify(row.message.payload, trust(key.public)) for row in waiting[:1]]
     assert [one.lane for one in checked] == ["lane-2"]
     document = json.loads(waiting[0].message.payload)
-    assert document["data"]["clock"]["basis"] == "utc"
+    assert document["data"]["clock"] == {"basis": "utc", "utc_bound_ms": 1.5}
     sealed = assembled(document, waiting[1:])
     manifest = manifest_of(pyrage.decrypt(sealed, [AUTHORITY]))
     assert (manifest["event_id"], manifest["missing"]) == (document["id"], [])
@@ -66,7 +76,32 @@ def test_a_live_camera_is_judged_and_the_node_ends_in_order(tmp_path: Path) -> N
         "past the confirm line on red",
     ]
     # The played lamps start with the first picture judged, a moment after the first one sent: the red is that later.
+    assert checked[0].red_at_least_s is not None
     assert 0.5 < checked[0].red_at_least_s < 2.2
+
+
+@pytest.mark.slow
+@pytest.mark.replay
+def test_a_node_that_was_not_commissioned_judges_and_records_nothing(tmp_path: Path) -> None:
+    key = create_key(tmp_path / "node.key")
+    port = free_udp_port()
+    camera = f"udp://127.0.0.1:{port}?timeout=20000000"
+    lamps = lamps_with_past(CASE, tmp_path)
+    words = ["--site", CASE / "site.toml", "--node", _node_file(tmp_path), "--signal", lamps]
+    with running_stopline("run", camera, *words, path=path_with_chronyc(tmp_path / "bin")) as node:
+        time.sleep(3.0)
+        send_live(CASE / "video.mp4", port, _SENT_S)
+        time.sleep(1.0)
+        node.send_signal(signal.SIGTERM)
+        out, err = node.communicate(timeout=60)
+    assert node.returncode == 0, err
+    assert "1 violation" in out
+    assert err.count("The node is disarmed.") == 1
+    assert "stopline commission" in err
+    with Outbox(tmp_path / "state" / "outbox.sqlite") as outbox:
+        row, *_ = outbox.pending(100)
+    found = event.verify(row.message.payload, trust(key.public))
+    assert (found.is_violation, found.lane, found.document["data"]["commissioned"]) == (False, "arming", None)
 
 
 def assembled(document: dict[str, Any], rows: list[Row]) -> bytes:

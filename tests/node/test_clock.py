@@ -28,7 +28,8 @@ def test_a_start_without_its_zone_is_refused(text: str) -> None:
 
 
 def test_the_monotonic_clock_is_placed_in_utc() -> None:
-    mapping = monotonic_to_utc()
+    mapping = monotonic_to_utc(12.5)
+    assert mapping.bound_ms == 12.5
     assert abs(mapping.utc_zero_ns + time.monotonic_ns() - time.time_ns()) < NS_PER_S // 10
 
 

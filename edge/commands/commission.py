@@ -1,0 +1,149 @@
+"""``stopline commission``: the self test, the reference view and a signed record, with somebody standing there."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from edge import __version__
+from edge.arming import grey
+from edge.commands.chain import detector_for, wiring
+from edge.commands.run import made_folder
+from edge.commissioning import Fitness, read_record, software_sha256, write_record
+from edge.config import load_node, load_site
+from edge.errors import ConfigError, SourceError
+from edge.health import Outcome
+from edge.keys import load_signing_key
+from edge.outbox import Outbox
+from edge.picture_check import PictureCheck
+from edge.records import NS_PER_S
+from edge.selftest import self_test
+from edge.sources.gpio import open_gpio
+from edge.sources.picamera import is_picamera, open_picamera
+from edge.sources.video import open_video
+from edge.view import features, hash_of, match
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy import uint8
+    from numpy.typing import NDArray
+
+    from edge.commissioning import Commissioned
+    from edge.config import Site
+    from edge.records import Frame
+    from edge.sources.picamera import PicameraSource
+    from edge.sources.video import VideoSource
+
+MOST_PICTURES: Final = 61  # that the reference is the median of
+_LEAST_PICTURES = 5
+_LEAST_PATCHES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class CommissionRequest:
+    """What the command line asked for; the reference view is taken over ``seconds`` of ``source``."""
+
+    source: str
+    site: Path
+    node: Path
+    model: Path | None
+    by: str
+    installer_key: Path | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was written down; ``patches`` is how many places of the picture the view can be told by."""
+
+    record: Commissioned
+    pictures: int
+    patches: int
+
+
+def commission(request: CommissionRequest, tell: Callable[[str], None]) -> Report:
+    """Try everything and write the record. Raises what fails as its own error; then nothing is written."""
+    if not request.by.strip() or len(request.by) > 200:
+        raise ConfigError("--by names nobody, or in more than 200 letters: say who answers for this commissioning")
+    site, node = load_site(request.site), load_node(request.node)
+    key = load_signing_key(node.node.key)
+    installer = load_signing_key(request.installer_key) if request.installer_key else None
+    detector = detector_for(site, request.model, 1)
+    state = made_folder(node.node.state)
+    with Outbox(state / "outbox.sqlite") as outbox:
+        tested = self_test(detector, key, outbox)
+    if tested.outcome is not Outcome.OK:
+        raise ConfigError(tested.words.removesuffix("."))
+    tell(tested.words)
+    _try_lamps(site, tell)
+    tell(f"Taking the reference view over {request.seconds:g} s.")
+    pictures = _pictures(request.source, site, request.seconds)
+    _check_pictures(pictures)
+    reference = features(pictures)
+    patches = match(reference, reference).agreeing
+    if patches < _LEAST_PATCHES:
+        raise ConfigError(
+            f"The view shows too little that stays ({patches} places, {_LEAST_PATCHES} are needed): commission by day "
+            "and in clear weather, with buildings, kerbs or markings in the picture"
+        )
+    view = reference.packed()
+    sha256 = hashlib.sha256(request.site.read_bytes()).hexdigest()
+    fitness = Fitness(sha256, detector.model.sha256, __version__, software_sha256(), hash_of(view))
+    told = {"site": site.site.id, "node": node.node.id, "by": request.by.strip(), "at": _now()}
+    write_record(state, told, fitness, view, key, installer)
+    return Report(read_record(state, key), len(pictures), patches)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _try_lamps(site: Site, tell: Callable[[str], None]) -> None:
+    """Read every wired input once. Raises SourceError where one cannot be read."""
+    pins = wiring(site)
+    if not pins:
+        tell("No lamps are wired in the site file: none were tried.")
+        return
+    with open_gpio(pins, lambda _edge: None) as inputs:
+        inputs.check()
+    tell(f"The lamp inputs of {', '.join(group.group for group in pins)} can be read.")
+
+
+def _pictures(source: str, site: Site, seconds: float) -> list[NDArray[uint8]]:
+    """Grey pictures spread evenly over the first ``seconds``."""
+    every_ns = round(seconds * NS_PER_S / MOST_PICTURES)
+    taken: list[NDArray[uint8]] = []
+    first_ns = due_ns = None
+    with _opened(source, site) as video:
+        for frame in _frames(video):
+            if first_ns is None or due_ns is None:
+                first_ns = due_ns = frame.t_ns
+            if frame.t_ns >= due_ns:
+                taken.append(grey(frame))
+                due_ns += every_ns
+            if len(taken) >= MOST_PICTURES or frame.t_ns - first_ns > seconds * NS_PER_S:
+                break
+    if len(taken) < _LEAST_PICTURES:
+        raise SourceError(f"{source} gave {len(taken)} pictures: the reference view needs {_LEAST_PICTURES} at least")
+    return taken
+
+
+def _opened(source: str, site: Site) -> VideoSource | PicameraSource:
+    return open_picamera(source, site.camera) if is_picamera(source) else open_video(source)
+
+
+def _frames(video: VideoSource | PicameraSource) -> Iterator[Frame]:
+    yield from video
+
+
+def _check_pictures(pictures: list[NDArray[uint8]]) -> None:
+    check = PictureCheck()
+    for index, picture in enumerate(pictures):
+        check.look(picture, index)
+        found = check.finding(None, index)
+        if found.outcome is not Outcome.OK:
+            raise SourceError(found.words.removesuffix("."))
