@@ -232,7 +232,8 @@ def compare_replays(name: str) -> tuple[int, int, list[str]]:
 def _judged(name: str, signal: str, out: Path) -> list[tuple[str, str, str]]:
     from rich.console import Console
 
-    from edge.commands.replay import VIEW, ReplayRequest, replay
+    from edge.commands.chain import VIEW
+    from edge.commands.replay import ReplayRequest, replay
 
     folder = CASES / name
     timeline = VIEW if signal == "view" else folder / signal
