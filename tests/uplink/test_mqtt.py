@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.config import Broker
-from edge.errors import BrokerError
-from edge.mqtt import Connection
+from edge.errors import BrokerError, SubscriptionError
+from edge.mqtt import Connection, Publication
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONNACK = bytes([0x20, 3, 0, 0, 0])
+KEPT = bytes([0x20, 3, 1, 0, 0])  # the session is there still
+TEN_AT_MOST = bytes([0x20, 6, 0, 0, 3, 0x21, 0, 10])
+SUBACK_REFUSED = bytes([0x90, 4, 0, 1, 0, 0x87])
 
 
 @contextmanager
@@ -63,6 +66,51 @@ def talk(connection: Connection) -> None:
     connection.open()
     while True:
         connection.pump(1.0)
+
+
+def test_in_a_kept_session_the_word_on_a_subscription_is_not_waited_for() -> None:
+    with answering([KEPT + SUBACK_REFUSED]) as url:
+        connection = Connection(Broker(url=url), "client", session_s=60)
+        connection.open()
+        connection.subscribe("some/topic")
+        with pytest.raises(SubscriptionError, match="refuses some/topic to this client: Not authorized"):
+            connection.pump(1.0)
+        connection.close()
+
+
+def test_in_a_new_session_it_is_waited_for() -> None:
+    with answering([CONNACK + SUBACK_REFUSED]) as url:
+        connection = Connection(Broker(url=url), "client", session_s=60)
+        connection.open()
+        with pytest.raises(SubscriptionError, match="refuses some/topic"):
+            connection.subscribe("some/topic")
+        connection.close()
+
+
+@pytest.mark.parametrize(("greeting", "room"), [(CONNACK, 50), (TEN_AT_MOST, 10)])
+def test_as_many_publications_may_be_under_way_as_asked_for_and_allowed(greeting: bytes, room: int) -> None:
+    with answering([greeting]) as url:
+        connection = Connection(Broker(url=url), "client", in_flight=50)
+        connection.open()
+        assert connection.room == room
+        for left in range(room, 0, -1):
+            assert connection.room == left
+            connection.publish(Publication("topic", b"content", "text/plain"))
+        assert connection.room == 0
+        connection.close()
+
+
+def test_received_messages_are_taken_within_bounds() -> None:
+    messages = [bytes([0x30, 2 + 5 + 1 + 10]) + b"\0\5topic\0" + bytes([number]) * 10 for number in range(5)]
+    with answering([CONNACK + b"".join(messages)]) as url:
+        connection = Connection(Broker(url=url), "client")
+        connection.open()
+        for _ in messages:
+            assert connection.pump(1.0)
+        taken = [connection.take_received(2), connection.take_received(None, 1), connection.take_received(9, 11)]
+        assert [[one.payload[0] for one in some] for some in taken] == [[0, 1], [2], [3, 4]]
+        assert connection.take_received(1, 1) == []
+        connection.close()
 
 
 def test_what_a_signal_handler_raises_is_not_taken_for_the_brokers_doing() -> None:
