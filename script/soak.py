@@ -37,6 +37,7 @@ WARM_S = 600.0
 JUDGED_FROM_S = 1200.0  # of samples, so that a slope means something
 ARMED_WITHIN_S = 240.0
 SAMPLE_S = 5.0
+COMMISSIONED_OVER_S = 10.0
 FAULT_EVERY_S = 75.0
 LAMPS_FIRST_SEEN_S = 9.0  # the first phase that begins in the timeline: an amber
 
@@ -55,6 +56,7 @@ class Report:
     """What came of it."""
 
     minutes: float = 0.0
+    load_average: float = 0.0
     frames: int = 0
     restarts_s: list[float] = field(default_factory=list)
     crashes: int = 0
@@ -64,6 +66,7 @@ class Report:
     slope_mb_h: float | None = None
     slope_over_s: float = 0.0
     events: int = 0
+    violations: int = 0
     events_doubled: int = 0
     copies: int = 0
     events_missing: int = 0
@@ -81,6 +84,7 @@ class Watcher:
         self.health: list[tuple[float, dict[str, Any]]] = []
         self.signals: list[tuple[float, dict[str, Any]]] = []
         self.events: dict[str, int] = {}
+        self.violations = 0
         self.copies = 0
         self._lock = threading.Lock()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, "soak", protocol=paho.MQTTv5)
@@ -93,7 +97,7 @@ class Watcher:
         self._client.loop_start()
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        now_s, kind = time.monotonic(), message.topic.split("/")[4]
+        now_s, (kind, *rest) = time.monotonic(), message.topic.split("/")[4:]
         with self._lock:
             if kind == "health":
                 self.health.append((now_s, json.loads(message.payload)))
@@ -101,8 +105,10 @@ class Watcher:
                 self.signals.append((now_s, json.loads(message.payload)))
             elif kind == "event":
                 document = json.loads(message.payload)
-                self.copies += document["id"] in self.events
-                self.events[document["id"]] = _sequence(document)
+                is_new = document["id"] not in self.events
+                self.copies += not is_new
+                self.violations += is_new and rest == ["violation"]
+                self.events[document["id"]] = int(document["sequence"])
 
     def first(self, since_s: float, true: Callable[[dict[str, Any]], bool]) -> float | None:
         """How long after an instant a health message first said so."""
@@ -112,10 +118,6 @@ class Watcher:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
-
-
-def _sequence(document: dict[str, Any]) -> int:
-    return int(document["sequence"])
 
 
 class Soak:
@@ -128,6 +130,7 @@ class Soak:
         self._broker = broker
         self._watcher = watcher
         self._began_s = time.monotonic()
+        self._loads = [os.getloadavg()[0]]
         self.report = Report()
 
     def run(self, duration_s: float) -> None:
@@ -154,6 +157,7 @@ class Soak:
         while (left_s := until_s - time.monotonic()) > 0:
             time.sleep(min(SAMPLE_S, left_s))
             self._node.watch()
+            self._loads.append(os.getloadavg()[0])
 
     def _note(self, what: str, at_s: float, seen: Callable[[], float | None]) -> None:
         """Wait until a fault is named, for longer than it may take, so that the report can tell by how much."""
@@ -210,6 +214,7 @@ class Soak:
         """Weigh what was seen, the node having ended."""
         report = self.report
         report.minutes = round((time.monotonic() - self._began_s) / 60, 1)
+        report.load_average = round(sum(self._loads) / len(self._loads), 1)
         lives = self._node.lives
         report.crashes = sum(life.code is not None and not life.killed for life in lives[:-1])
         report.last_code = lives[-1].code
@@ -258,6 +263,7 @@ class Soak:
             (cases,) = outbox.execute("SELECT count(*) FROM open_case").fetchone()
         sequences = Counter(heard.values())
         report.events = len(heard)
+        report.violations = self._watcher.violations
         report.copies = self._watcher.copies
         report.events_doubled = sum(number - 1 for number in sequences.values())
         report.events_missing = len(set(range(1, made + 1)) - set(sequences))
@@ -322,7 +328,7 @@ def problems(report: Report) -> list[str]:
             f"of the events {report.events_missing} are missing, {report.events_doubled} doubled; "
             f"{report.left_in_outbox} messages and cases are left"
         )
-    if not report.events:
+    if not report.violations:
         found.append("no violation was recorded at all")
     if report.armed_share == 0.0 or report.late_to_arm:
         found.append(f"it was armed in {report.armed_share} of its messages and late to arm {report.late_to_arm} times")
@@ -340,6 +346,7 @@ def soak(folder: Path, duration_s: float) -> Report:
         camera = stack.enter_context(Camera(folder / "video.mp4", port))
         clock = Clock(folder / "clock")
         node = Node(folder, port, clock.path)
+        node.commission(COMMISSIONED_OVER_S)
         node.begin()
         run = Soak(node, camera, clock, broker, watcher)
         try:
@@ -353,7 +360,10 @@ def soak(folder: Path, duration_s: float) -> Report:
 def show(report: Report) -> None:
     """The report in lines."""
     named = [one.after_s for one in report.faults if one.after_s is not None]
-    print(f"{report.minutes} minutes, {report.events} events, {report.copies} of them came twice by the broker")
+    print(
+        f"{report.minutes} minutes, {report.violations} violations; of {report.events} events {report.copies} came twice"
+    )
+    print(f"the machine's load was {report.load_average} on {os.cpu_count()} cores: a busy one is late by itself")
     print(f"faults named: {len(named)} of {len(report.faults)}, at most {max(named, default=0):.1f} s after they began")
     print(f"killed {len(report.restarts_s)} times; judged again after {report.restarts_s} s")
     print(f"memory at most {report.memory_mb} MB; slope {report.slope_mb_h} MB/h over {report.slope_over_s} s")

@@ -187,6 +187,19 @@ class Node:
             stderr=self._log,
         )
 
+    def commission(self, seconds: float) -> None:
+        """Have the node commissioned, so that it may arm itself."""
+        words = ["--site", "site.toml", "--node", "node.toml", "--by", "soak", "--for", f"{seconds:g}"]
+        subprocess.run(
+            [STOPLINE, "commission", self._camera, *words],
+            cwd=self.folder,
+            env=self._environment,
+            stdout=self._log,
+            stderr=self._log,
+            check=True,
+            timeout=300,
+        )
+
     def watch(self) -> None:
         """Note its memory; begin it again where it has ended by itself, which is a crash."""
         assert self._process is not None
