@@ -102,15 +102,15 @@ def take_marks(connection: Connection, marks: Sequence[Mark], now_ms: int) -> No
     inserted(connection, tables.checkpoint, rows)
 
 
-def standing_still(connection: Connection, doubted: Sequence[Doubted]) -> list[Event]:
-    """The events that stand though their key has ended: they are here, or a checkpoint spoke of them in time."""
+def standing_still(connection: Connection, doubted: Sequence[Doubted]) -> tuple[list[Event], list[Event]]:
+    """The events that are here already though their key has ended, and those of which a checkpoint spoke in time."""
     leaf = tables.leaf.c
     hashes: set[bytes] = set()
     for some in chunks(doubted):
         query = select(leaf.hash).where(leaf.hash.in_([one.event.leaf for one in some]))
         hashes |= {bytes(hash_) for hash_ in connection.scalars(query)}
     held = [one.event for one in doubted if one.event.leaf in hashes]
-    return held + _covered_in_time(connection, [one for one in doubted if one.event.leaf not in hashes])
+    return held, _covered_in_time(connection, [one for one in doubted if one.event.leaf not in hashes])
 
 
 def _covered_in_time(connection: Connection, doubted: Sequence[Doubted]) -> list[Event]:

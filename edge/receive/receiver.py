@@ -91,6 +91,7 @@ class Receiver:
         self._store = store
         self._trust = trust
         self._trusted: Trusted = trust.read()
+        self._reviewed: Trusted | None = None
         self._key = key
         self._tell = tell
         self._counts = Counts()
@@ -240,10 +241,21 @@ class Receiver:
                 self._trusted = self._trust.read()
             except KeyFileError as error:
                 self._tell(f"{error} (until then the files that were read before count)")
+        if self._trusted is not self._reviewed:
+            self._review()
         stale = self._trust.stale(datetime.now(UTC))
         if stale and not self._told_stale:
             self._tell("The revocation list has run out, so a theft may be unknown here: fetch the latest")
         self._told_stale = stale
+
+    def _review(self) -> None:
+        """List what was taken in before it was known here that its key had ended."""
+        known = self._reviewed.certified.revoked if self._reviewed is not None else {}
+        ended = [one for kid, one in self._trusted.certified.revoked.items() if known.get(kid) != one]
+        listed = self._store.refuse_afterwards(ended, int(time.time() * 1000))
+        self._reviewed = self._trusted
+        if listed:
+            self._tell(f"{listed} stored events came after their key's end: 'stopline receive refused' lists them")
 
 
 def _again(topic: str, payload: bytes) -> Received:

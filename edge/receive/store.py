@@ -17,6 +17,7 @@ from edge.errors import StoreError
 from edge.receive import tables
 from edge.receive.bundles import BundleFolder
 from edge.receive.database import CHUNK, chunks, is_server, open_folder, open_server, translated
+from edge.receive.hindsight import late_ones
 from edge.receive.judge import Doubted, Event, Evidence, Judged, Mark, Refused, Why
 from edge.receive.pieces import assembled, has_bundle, take_parts
 from edge.receive.places import Found, standing_still, take_events, take_marks
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from sqlalchemy import Connection, Engine
+
+    from edge.keys.revocation import Revocation
 
 BUNDLES: Final = "bundles"
 
@@ -98,9 +101,10 @@ class Store:
             refused = [one for one in batch if isinstance(one, Refused)]
             take_events(connection, [one for one in batch if isinstance(one, Event)], now_ms, found)
             doubted = [one for one in batch if isinstance(one, Doubted)]
-            standing = standing_still(connection, [*doubted, *once_more])
+            held, proven = standing_still(connection, [*doubted, *once_more])
+            standing = [*held, *proven]
             take_events(connection, standing, now_ms, found)
-            forget_refusals(connection, standing)
+            forget_refusals(connection, proven)
             refused += [one.refused for one in doubted if one.event not in standing]
             take_marks(connection, [one for one in batch if isinstance(one, Mark)], now_ms)
             touched = take_parts(connection, [one for one in batch if isinstance(one, Evidence)], now_ms)
@@ -210,6 +214,16 @@ class Store:
         query = select(one.received_ms, one.why, one.reason, one.topic, one.times).order_by(one.number.desc())
         with translated(), self._engine.begin() as connection:
             return [(row[0], row[1], row[2], row[3], row[4]) for row in connection.execute(query.limit(limit))]
+
+    def refuse_afterwards(self, ended: Iterable[Revocation], now_ms: int) -> int:
+        """List the events as refused that were taken in after these ends; says how many were not listed before."""
+        listed = 0
+        for some in chunks(list(ended)):
+            with translated(), self._engine.begin() as connection:
+                late = late_ones(connection, some)
+                keep_refusals(connection, late, now_ms)
+            listed += len(late)
+        return listed
 
     def refused_of(self, origins: Iterable[str]) -> list[tuple[str, bytes]]:
         """Topic and bytes of the latest events of these nodes that were refused because their key had ended."""

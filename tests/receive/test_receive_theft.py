@@ -132,13 +132,14 @@ def test_refused_events_are_taken_when_the_last_that_was_missing_comes(store: St
 
 class FixedTrust:
     def __init__(self, trusted: Trusted) -> None:
-        self.trusted = trusted
+        self.trusted = self.read_last = trusted
 
     def read(self) -> Trusted:
+        self.read_last = self.trusted
         return self.trusted
 
     def changed(self) -> bool:
-        return False
+        return self.trusted is not self.read_last
 
     def stale(self, now: datetime) -> bool:  # noqa: ARG002 - as TrustFiles has it
         return False
@@ -180,3 +181,50 @@ def test_what_is_proven_is_what_was_logged(data: st.DataObject) -> None:
     held = {place: leaf for place, leaf in enumerate(leaves) if place not in missing}
     reach = max((each for each in sizes if not any(place < each for place in withheld)), default=0)
     assert covered(held, offered, roots) == {place: leaves[place] for place in missing if place < reach}
+
+
+def ended(at: datetime = END) -> list[Revocation]:
+    return [Revocation(KEY.kid, at, Reason.STOLEN)]
+
+
+def test_what_was_taken_before_the_end_was_known_here_is_listed_and_stays(store: Store) -> None:
+    late_ms = int(AFTER.timestamp() * 1000)
+    take(store, BEFORE, *messages(1), mark(EVENTS[:2]))
+    store.take(sound(*messages(2, 3)), late_ms)
+    assert store.refuse_afterwards(ended(), late_ms) == 1
+    assert kept(store) == ids(1, 2, 3)
+    ((_, why, reason, _, times),) = store.refusals(5)
+    assert (why, times) == ("revoked", 1)
+    assert "was revoked from 2026-05-04T12:00:00Z on (stolen)" in reason
+    assert store.refuse_afterwards(ended(), late_ms) == 0
+    again = take(store, AFTER, *messages(3))
+    assert [one.event_id for one in again.receipts] == ids(3)
+    assert len(store.refusals(5)) == 1
+    assert store.refuse_afterwards(ended(BEFORE), late_ms) == 2  # an end may move to an earlier instant
+    store.erase(ids(3), late_ms)
+    assert len(store.refusals(5)) == 2
+
+
+def sound(*some: Publication) -> list[Judged]:
+    """As they are judged where the end is not known."""
+    received = (Received(one.topic, one.payload, "", retained=False, expiry_s=None, user_properties=()) for one in some)
+    return [judge(one, TRUSTED, AFTER) for one in received]
+
+
+@pytest.mark.broker
+def test_a_receiver_lists_them_when_it_learns_of_the_end(store: Store, broker: Mosquitto) -> None:
+    said: list[str] = []
+    fixed = FixedTrust(TRUSTED)
+    receiver = Receiver(Broker(url=broker.url), Settings("g", "r"), store, fixed, signing_key(0x4EC), said.append)  # type: ignore[arg-type]
+    thread = threading.Thread(target=receiver.run)
+    thread.start()
+    try:
+        assert receiver.listening.wait(30)
+        send(broker.url, messages(1, 2))
+        wait_until(lambda: receiver.counts.events == 2, what="both events")
+        fixed.trusted = REVOKED
+        wait_until(lambda: any("2 stored events came after their key's end" in one for one in said), what="the list")
+    finally:
+        receiver.stop()
+        thread.join()
+    assert [row[1] for row in store.refusals(5)] == ["revoked", "revoked"]
