@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-KINDS = {"steady": "steady", "chopped": "chopped at 100 Hz", "bouncing": "bouncing contacts"}
+KINDS = {"steady": "steady", "chopped": "chopped, 99.7 Hz", "bouncing": "bouncing contacts"}
 
 
 def figures(times_ms: dict[str, float]) -> str:
@@ -20,9 +20,8 @@ def main() -> None:
     )
     for name, words in KINDS.items():
         measured = json.loads((folder / f"{name}.json").read_text())
-        onsets = f"{measured['onsets']}/{measured['onsets'] + measured['left_out']}"
         print(
-            f"{words:<18} {onsets:>7}  {figures(measured['stamp_ms']):<24} "
+            f"{words:<18} {measured['onsets']:>7}  {figures(measured['stamp_ms']):<24} "
             f"{figures(measured['phase_ms']):<24} {measured['read_ms']:>7.1f} ms"
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 MS = 1_000_000
 CONFIG = Path("/sys/kernel/config/gpio-sim")
 LINES = 28
-STALL_NS = 10 * MS
 # The site file's own times, but for a phase that is stuck after 2 s.
 TIMES = PhaseTimes(10 * MS, 30 * MS, 250 * MS, 2_000 * MS)
 
@@ -37,13 +35,9 @@ class Step:
 
 
 class Bench(Protocol):
-    """Wires that a test can drive, and what the node makes of them.
-
-    ``stalls`` are the stretches, in ns, in which the whole bench stood still, as a virtual machine at times does.
-    """
+    """Wires that a test can drive, and what the node makes of them."""
 
     edges: list[LampEdge]
-    stalls: list[tuple[int, int]]
 
     def watch(self, *groups: LampPins) -> GpioLamps:
         """Drive all lamps dark and watch them; edges are appended to ``edges``."""
@@ -71,7 +65,6 @@ class MockBench:
     """gpiozero's mock pins and a clock that is set by hand."""
 
     edges: list[LampEdge] = field(default_factory=list)
-    stalls: list[tuple[int, int]] = field(default_factory=list)
     factory: Any = field(default_factory=_TimelineFactory)
 
     def __post_init__(self) -> None:
@@ -108,10 +101,6 @@ class SimulatedBench:
 
     def __init__(self) -> None:
         self.edges: list[LampEdge] = []
-        self.stalls: list[tuple[int, int]] = []
-        self._closed = threading.Event()
-        self._heart = threading.Thread(target=self._beat)
-        self._heart.start()
         self._device = CONFIG / "bench"
         (self._device / "bank0").mkdir(parents=True)
         (self._device / "bank0" / "num_lines").write_text(str(LINES))
@@ -137,14 +126,6 @@ class SimulatedBench:
     def now_ns(self) -> int:
         return time.monotonic_ns()
 
-    def _beat(self) -> None:
-        last_ns = time.monotonic_ns()
-        while not self._closed.wait(0.002):
-            now_ns = time.monotonic_ns()
-            if now_ns - last_ns > STALL_NS:
-                self.stalls.append((last_ns, now_ns))
-            last_ns = now_ns
-
     def unplug(self) -> None:
         self._close_files()
         (self._device / "live").write_text("0")
@@ -155,8 +136,6 @@ class SimulatedBench:
         self._files = []
 
     def close(self) -> None:
-        self._closed.set()
-        self._heart.join()
         self._close_files()
         with contextlib.suppress(OSError):
             (self._device / "live").write_text("0")
@@ -175,7 +154,7 @@ def play(
 ) -> list[LampEdge]:
     """Switch a group's lamps at their times, and wait until all has arrived; what was driven, at its real instants.
 
-    ``meanwhile`` is called right after each step. A bench that is held up drives the rest later, never faster.
+    ``meanwhile`` is called right after each step.
     """
     return play_groups(bench, [(pins, steps)], meanwhile)
 
@@ -188,10 +167,8 @@ def play_groups(
     driven: list[LampEdge] = []
     together = [(step, pins) for pins, steps in groups for step in steps]
     for step, pins in sorted(together, key=lambda each: each[0].at_s):
-        due_ns = start_ns + round(step.at_s * NS_PER_S)
-        bench.wait_until(due_ns)
+        bench.wait_until(start_ns + round(step.at_s * NS_PER_S))
         t_ns = bench.drive(dict(pins.numbers())[step.lamp], high=step.lit != pins.active_low)
-        start_ns += max(0, t_ns - due_ns - 2 * MS)
         driven.append(LampEdge(t_ns, pins.group, step.lamp, step.lit))
         meanwhile()
     bench.wait_until(bench.now_ns() + 20 * MS)
@@ -199,17 +176,9 @@ def play_groups(
 
 
 def played(bench: Bench, *groups: tuple[LampPins, Sequence[Step]]) -> list[LampEdge]:
-    """Watch groups while their lamps are switched, once more where the bench stood still; what was driven."""
-    driven: list[LampEdge] = []
-    for _ in range(5):
-        bench.edges.clear()
-        bench.stalls.clear()
-        with bench.watch(*(pins for pins, _ in groups)):
-            first = list(bench.edges)
-            driven = play_groups(bench, groups)
-        if all(end_ns - start_ns < 2 * STALL_NS for start_ns, end_ns in bench.stalls):
-            break
-    return first + driven
+    """Watch groups from dark while their lamps are switched; the lamps as they were driven."""
+    with bench.watch(*(pins for pins, _ in groups)):
+        return bench.edges[:] + play_groups(bench, groups)
 
 
 def phases_of(edges: Iterable[LampEdge], group: str, end_ns: int, times: PhaseTimes = TIMES) -> list[PhaseInterval]:

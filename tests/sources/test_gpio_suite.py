@@ -59,7 +59,7 @@ def test_edges_come_in_order_stamped_between_driving_and_reading(bench: Bench) -
     for lamp in Lamp:
         of_seen, of_driven = ([edge for edge in edges if edge.lamp is lamp] for edges in (seen, driven))
         assert [edge.lit for edge in of_seen] == [edge.lit for edge in of_driven]
-        assert all(0 <= late.t_ns - true.t_ns <= 50 * MS for late, true in zip(of_seen, of_driven, strict=True))
+        assert all(0 <= late.t_ns - true.t_ns <= 2 * MS for late, true in zip(of_seen, of_driven, strict=True))
 
 
 @pytest.mark.parametrize("shape", [steady, chopped(50), chopped(100), chopped(120), bouncing])
@@ -68,7 +68,7 @@ def test_lamps_are_read_steady_whatever_their_wires_do(bench: Bench, shape: Shap
     end_ns = bench.now_ns() + 60 * MS
     assert names(bench.edges, end_ns)[:4] == AS_DRIVEN
     seen, true = phases_of(bench.edges, "north", end_ns), phases_of(driven, "north", end_ns)
-    assert all(abs(late.start_ns - early.start_ns) <= 50 * MS for late, early in zip(seen, true, strict=True))
+    assert all(abs(late.start_ns - early.start_ns) <= 2 * MS for late, early in zip(seen, true, strict=True))
     assert [interval.onset_seen for interval in seen[:4]] == [True] * 4
 
 
@@ -188,12 +188,9 @@ def milliseconds(errors_ns: list[int]) -> dict[str, float]:
 
 
 @REAL_ONLY
-@pytest.mark.parametrize(("name", "shape"), [("steady", steady), ("chopped", chopped(100)), ("bouncing", bouncing)])
+@pytest.mark.parametrize(("name", "shape"), [("steady", steady), ("chopped", chopped(99.7)), ("bouncing", bouncing)])
 def test_the_onset_of_red_is_measured(kernel_bench: SimulatedBench, name: str, shape: Shape) -> None:
-    """80 onsets at random instants: the kernel's stamp and the phase, against the instants the wires were driven.
-
-    Onsets at which the bench stood still are left out: the simulated interrupt of a stopped machine waits with it.
-    """
+    """80 onsets at random instants: the kernel's stamp and the phase, against the instants the wires were driven."""
     rng = random.Random(name)  # noqa: S311
     stretches = [("r", 0.1)] + [(letter, 0.08 + 0.02 * rng.random()) for _ in range(80) for letter in "gar"]
     with kernel_bench.watch(NORTH) as lamps:
@@ -204,22 +201,16 @@ def test_the_onset_of_red_is_measured(kernel_bench: SimulatedBench, name: str, s
     true, seen = onsets(first + driven, end_ns), np.array(onsets(kernel_bench.edges, end_ns))
     stamps = np.array([edge.t_ns for edge in kernel_bench.edges if edge.lamp is Lamp.RED and edge.lit])
     rises = [edge.t_ns for edge in driven if edge.lamp is Lamp.RED and edge.lit]
-    timed = [onset for onset in true if moving(kernel_bench, onset)]
     report = {
-        "onsets": len(timed),
-        "left_out": len(true) - len(timed),
-        "stamp_ms": milliseconds([nearest(stamps, rise) for rise in rises if moving(kernel_bench, rise)]),
-        "phase_ms": milliseconds([nearest(seen, onset) for onset in timed]),
+        "onsets": len(true),
+        "stamp_ms": milliseconds([nearest(stamps, rise) for rise in rises]),
+        "phase_ms": milliseconds([nearest(seen, onset) for onset in true]),
         "read_ms": round(counts.slowest_ns / MS, 2),
         "unseen": counts.unseen,
     }
     Path(os.environ["STOPLINE_GPIO_SIM"], f"{name}.json").write_text(json.dumps(report))
-    assert len(timed) >= 40
+    assert len(seen) == len(true) == 80
     assert report["phase_ms"]["max"] <= UNCERTAINTY_MS
-
-
-def moving(bench: Bench, t_ns: int) -> bool:
-    return all(not start_ns - 100 * MS < t_ns < end_ns + 100 * MS for start_ns, end_ns in bench.stalls)
 
 
 def nearest(times_ns: np.ndarray, t_ns: int) -> int:
