@@ -38,7 +38,7 @@ class PictureLimits:
     least_light: float = 40.0
     most_white: float = 0.5
     least_textured: float = 0.05
-    most_blur: float = 0.6
+    most_blur: float = 0.72
 
 
 @dataclass(frozen=True, slots=True)
