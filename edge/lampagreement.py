@@ -13,8 +13,7 @@ How a live node feeds it, between the pins and the phases::
     agreement = LampAgreement({group.id: phase_times(group) for group in site.signal_groups if group.view})
     lamps = CheckedLamps(wired_lamps.until, watch.readings, agreement)
     for frame, judged in judge_stream(detect_stream(watch.frames(video), detector), lamps, approach):
-        agreement.disagreements            # empty: nothing speaks against arming
-        agreement.compared_ns(group)       # the last frame that was compared; None or long ago: nothing is checked
+        agreement_finding(agreement, frame.t_ns)    # for the check lamp_agreement; may be asked on another thread
 
 Frames whose stamp is that of their arrival, as a network camera's, are late by its delay: add that to ``settle_s``.
 """
@@ -25,6 +24,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge.health import CheckName, Finding, Outcome
 from edge.phases import LampFilter
 from edge.records import NS_PER_S, Lamp
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from edge.phases import PhaseTimes
     from edge.records import LampEdge
 
+_COMPARED_WITHIN_NS = 60 * NS_PER_S
 _KEPT_CHANGES = 512
 _KEPT_READINGS = 256
 
@@ -94,6 +95,11 @@ class LampAgreement:
                 lamp.advance(now_ns)
 
     @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that are compared."""
+        return tuple(self._groups)
+
+    @property
     def disagreements(self) -> tuple[Disagreement, ...]:
         """Those that last, in the order of the groups and lamps."""
         lamps = (lamp for group in self._groups.values() for lamp in group.lamps.values())
@@ -103,6 +109,20 @@ class LampAgreement:
         """The time of the last frame in which all of a group's lamps were compared; None before the first."""
         compared = [lamp.compared_ns for lamp in self._groups[group].lamps.values()]
         return min((t_ns for t_ns in compared if t_ns is not None), default=None) if None not in compared else None
+
+
+def agreement_finding(agreement: LampAgreement, now_ns: int) -> Finding:
+    """What the check of a live node says: failed where they disagree, unknown where nothing was compared of late."""
+    check, found = CheckName.LAMP_AGREEMENT, agreement.disagreements
+    if found:
+        words = f"{found[0]}: look at its wire, its lamp and its place in the site file's view."
+        return Finding(check, Outcome.NOT_OK, words[0].upper() + words[1:])
+    compared = {group: agreement.compared_ns(group) for group in agreement.groups}
+    for group, at_ns in compared.items():
+        if at_ns is None or now_ns - at_ns > _COMPARED_WITHIN_NS:
+            words = f"The lamps of {group} cannot be told in the picture: see whether their head is hidden."
+            return Finding(check, Outcome.UNKNOWN, words)
+    return Finding(check, Outcome.OK, "Wires and picture show the same lamps.")
 
 
 class CheckedLamps:
@@ -186,7 +206,8 @@ class _Comparison:
         return {lit for t_ns, lit in self._changes if t_ns <= end_ns}
 
     def disagreement(self) -> Disagreement | None:
-        if self._running is None or self._running[2] - self._running[1] <= self._limit_ns:
+        running = self._running  # taken once: another thread may ask
+        if running is None or running[2] - running[1] <= self._limit_ns:
             return None
-        (group, lamp), (seen, since_ns, until_ns) = self._name, self._running
+        (group, lamp), (seen, since_ns, until_ns) = self._name, running
         return Disagreement(group, lamp, seen, since_ns, until_ns)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from edge import __version__
+from edge.approach import phase_times
 from edge.arming import Arming, StateEvents, Watched, fitness_now
 from edge.clock import monotonic_to_utc
 from edge.commands.chain import (
@@ -30,6 +32,7 @@ from edge.errors import ConfigError, OutboxError
 from edge.evidence.keeper import CaseKeeper
 from edge.exposition import PrometheusFile
 from edge.keys import load_public_keys, load_signing_key
+from edge.lampagreement import AgreementTimes, CheckedLamps, LampAgreement, agreement_finding
 from edge.latency import Deliveries
 from edge.ledger.checkpoint import origin_of
 from edge.ledger.publisher import Publisher, Source
@@ -50,20 +53,23 @@ from edge.telemetry import Gauges, Telemetry
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from edge.approach import Judged
     from edge.config import Evidence, Node, Site
     from edge.detector import Detector
     from edge.evidence.ring import PacketRing
-    from edge.records import LampEdge, Verdict
+    from edge.health import Finding
+    from edge.node import LampFeed
+    from edge.records import Frame, LampEdge, Verdict
     from edge.sources.gpio import GpioLamps, LampPins
     from edge.sources.picamera import PicameraSource
     from edge.uplink import Uplink
 
 _COMPLETE_S = 60.0
 _DRAIN_S = 10.0
+_NETWORK_SETTLE_S = 1.0  # such a camera's frames are stamped as they arrive
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +113,13 @@ def run(request: RunRequest) -> RunReport:
             stack.callback(also.remove)
         video = _open_live(request.source, site, ring)
         stack.callback(video.close)
-        watch = watch_for(site, video.size_px) if request.signal == VIEW else None
+        lamps = _lamps(request, site, video, recorded, pins, stack)
         keeping = Keeping(receipts=bool(receivers), keep_s=evidence.keep_hours * 3600)
         outbox = stack.enter_context(Outbox(made_folder(node.node.state) / "outbox.sqlite", keeping=keeping))
         desk = desk_for(evidence, site, request.site.read_bytes(), key, topics)
         keeper = CaseKeeper(outbox, desk, ring, evidence, masker())
         deliveries = Deliveries()
-        arming = _arming(request, site, node, identity, detector, outbox, topics)
+        arming = _arming(request, site, node, identity, detector, outbox, topics, lamps.agreement)
         recorder = Recorder(
             site,
             identity,
@@ -122,9 +128,7 @@ def run(request: RunRequest) -> RunReport:
             expect=deliveries.expect,
             may_record=arming.may_record,
         )
-        doubt_s = video.interval_ns / NS_PER_S if watch else 0.0
-        approach = approach_for(site, detector, trust_start=False, clock_uncertainty_s=doubt_s)
-        lamps = watch or (PlayedLamps(recorded) if recorded else stack.enter_context(_wired_lamps(pins)))
+        approach = approach_for(site, detector, trust_start=False, clock_uncertainty_s=lamps.doubt_s)
         uplink = start_uplink(
             node.broker, site, identity, outbox, receivers, _tell, deliveries.delivered_now, _home_assistant(node)
         )
@@ -155,8 +159,8 @@ def run(request: RunRequest) -> RunReport:
         stack.enter_context(telemetry)
         manager = ServiceManager()
         _stop_when_asked(video)
-        stream = detect_stream(watch.frames(video) if watch else video, detector, waiting=waiting)
-        for frame, judged in judge_stream(stream, lamps, approach):
+        stream = detect_stream(lamps.frames, detector, waiting=waiting)
+        for frame, judged in judge_stream(stream, lamps.feed, approach):
             if frame is not None:
                 arming.frame(frame, approach.phases)
             for passage in judged:
@@ -189,6 +193,7 @@ def _arming(
     detector: Detector,
     outbox: Outbox,
     topics: Topics,
+    agreement: Callable[[], Finding] | None,
 ) -> Arming:
     """The watch over the node, whose changes of state go into the outbox."""
     origin = {"software": __version__, "model_sha256": identity.model_sha256, "site_sha256": site.sha256}
@@ -201,6 +206,7 @@ def _arming(
         node.health,
         fitness_now(lambda: sha256(request.site.read_bytes()).hexdigest(), identity.model_sha256),
         lambda: self_test(detector, identity.key, outbox),
+        lamp_agreement=agreement,
     )
     return Arming(watched, StateEvents(outbox, identity.key, topics.state, source, origin).tell)
 
@@ -284,6 +290,43 @@ def _all_wired(site: Site) -> list[LampPins]:
     if unwired:
         raise ConfigError(f"signal group {min(unwired)} has no pins in the site file: add [signal_groups.pins] to it")
     return pins
+
+
+@dataclass(frozen=True, slots=True)
+class _Lamps:
+    """Where the lamps come from, and the frames, in which they may be read.
+
+    ``doubt_s`` is what their times may be off; ``agreement`` compares wires and picture where a group has both.
+    """
+
+    feed: LampFeed
+    frames: Iterable[Frame]
+    doubt_s: float = 0.0
+    agreement: Callable[[], Finding] | None = None
+
+
+def _lamps(
+    request: RunRequest,
+    site: Site,
+    video: SteadyVideo | PicameraSource,
+    recorded: tuple[LampEdge, ...] | None,
+    pins: list[LampPins],
+    stack: ExitStack,
+) -> _Lamps:
+    if request.signal == VIEW:
+        watch = watch_for(site, video.size_px)
+        return _Lamps(watch, watch.frames(video), doubt_s=video.interval_ns / NS_PER_S)
+    if recorded is not None:
+        return _Lamps(PlayedLamps(recorded), video)
+    wired = stack.enter_context(_wired_lamps(pins))
+    both = [group for group in site.signal_groups if group.view and group.id in {one.group for one in pins}]
+    if not both:
+        return _Lamps(wired, video)
+    watch = watch_for(site, video.size_px)
+    times = AgreementTimes() if is_picamera(request.source) else AgreementTimes(settle_s=_NETWORK_SETTLE_S)
+    agreement = LampAgreement({group.id: phase_times(group) for group in both}, times)
+    checked = CheckedLamps(wired.until, watch.readings, agreement)
+    return _Lamps(checked, watch.frames(video), agreement=lambda: agreement_finding(agreement, time.monotonic_ns()))
 
 
 @contextmanager

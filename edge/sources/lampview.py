@@ -120,7 +120,7 @@ class LampWatch:
     def __init__(self, view: LampView, *, keep: bool = False) -> None:
         self._view = view
         self._shown: dict[str, States] = {}
-        self._edges: deque[LampEdge] = deque()
+        self._edges: deque[LampEdge] = deque(maxlen=8192)
         self.readings: deque[LampReading] = deque(maxlen=2048)
         self._keep = keep
         self.kept: list[LampEdge] = []

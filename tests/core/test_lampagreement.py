@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.glow import LampReading
-from edge.lampagreement import CheckedLamps, LampAgreement
+from edge.health import Outcome
+from edge.lampagreement import CheckedLamps, LampAgreement, agreement_finding
 from edge.phases import PhaseTimes
 from edge.records import Lamp, LampEdge
 
@@ -115,6 +116,18 @@ def test_readings_that_nobody_compares_are_bounded_and_counted() -> None:
         agreement.seen(LampReading(t_ms * MS, "north", *SHOWN[Lamp.RED]))
     assert agreement.dropped > 0
     agreement.seen(LampReading(0, "elsewhere", *SHOWN[Lamp.RED]))
+
+
+def test_the_check_of_a_node_is_ok_failed_or_unknown() -> None:
+    wires = edges((-1000, Lamp.GREEN))
+    right = compared(wires, [(t, SHOWN[Lamp.GREEN]) for t in range(0, 2000, 40)])
+    assert agreement_finding(right, 2000 * MS).outcome is Outcome.OK
+    assert agreement_finding(right, 80_000 * MS).outcome is Outcome.UNKNOWN
+    wrong = agreement_finding(compared(wires, [(t, SHOWN[Lamp.RED]) for t in range(0, 2000, 40)]), 2000 * MS)
+    assert wrong.outcome is Outcome.NOT_OK
+    assert wrong.words.startswith("Red of north is lit in the picture, dark on the wires")
+    hidden = agreement_finding(compared(wires, [(t, (None, None, None)) for t in range(0, 2000, 40)]), 2000 * MS)
+    assert hidden.outcome is Outcome.UNKNOWN
 
 
 def test_a_feed_hands_the_wires_on_and_compares_them_on_the_way() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,13 @@ from hypothesis import strategies as st
 
 from edge.config import load_site
 from edge.glow import LampReading
+from edge.lampagreement import CheckedLamps, LampAgreement
+from edge.node import QueuedLamps
 from edge.phases import PhaseTimes, SignalPhases
 from edge.records import NS_PER_S, Fault, Frame, Lamp, LampEdge, Phase
 from edge.sources.lampview import LampView, LampWatch, edges_of
+from edge.sources.timeline import read_timeline
+from edge.sources.video import open_video
 from script import lampscore
 from script.evaluation.intervals import percentile
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
     from edge.config import Site
     from edge.glow import States
+    from edge.lampagreement import Disagreement
     from edge.records import Size
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -225,6 +230,27 @@ def test_the_watch_gives_each_edge_once_and_in_time(tmp_path: Path) -> None:
     assert list(watch.until(NS_PER_S)) == []
     assert len(watch.kept) == 7
     assert len(watch.readings) == 5
+
+
+@pytest.mark.parametrize("broken", [None, Lamp.RED, Lamp.AMBER, Lamp.GREEN])
+def test_a_wire_that_is_cut_disagrees_with_the_picture_of_a_recording(broken: Lamp | None) -> None:
+    folder = ROOT / "sim_fixtures" / "rear_margin"
+    site = load_site(folder / "site.toml")
+    timeline = [edge for edge in read_timeline(folder / "lamps.csv") if edge.group == "north"]
+    wires = QueuedLamps(replace(edge, lit=edge.lit and edge.lamp is not broken) for edge in timeline)
+    agreement = LampAgreement({"north": TIMES})
+    found: dict[Lamp, tuple[Disagreement, int]] = {}
+    with open_video(folder / "video.mp4", live=False) as video:
+        watch = LampWatch(LampView(site, video.size_px))
+        checked = CheckedLamps(wires.until, watch.readings, agreement)
+        for frame in watch.frames(video):
+            assert all(edge.t_ns <= frame.t_ns for edge in checked.until(frame.t_ns))
+            for one in agreement.disagreements:
+                found.setdefault(one.lamp, (one, frame.t_ns))
+    assert set(found) == ({broken} if broken else set())
+    for one, told_ns in found.values():
+        assert one.seen
+        assert told_ns - one.since_ns < 500 * MS
 
 
 def test_onsets_in_the_committed_cases_are_found_within_two_frames() -> None:
