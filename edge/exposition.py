@@ -115,6 +115,7 @@ def families(health: Health) -> Iterator[Family]:
     )
     yield Family("passages_total", "counter", "Passages by class of vehicle and verdict.", passages)
     yield _counter("duplicate_passages_total", "Passages of a second box on one vehicle.", health.duplicates)
+    yield _counter("disarmed_violations_total", "Violations while disarmed, not kept.", health.disarmed)
     yield _counter("unrecorded_violations_total", "Violations that the disk had no room for.", health.unrecorded)
 
 

@@ -141,7 +141,8 @@ class Health:
     """How the node is, and its counters since it started. ``arming`` is None where a recording is replayed.
 
     ``passages`` counts by verdict, the basis of a public report; ``classes`` by class of vehicle, and in it by verdict.
-    ``unrecorded`` counts violations that the disk had no room for, ``duplicates`` second boxes on one vehicle.
+    ``unrecorded`` counts violations that the disk had no room for, ``disarmed`` those of which nothing was kept since
+    the node was disarmed, ``duplicates`` second boxes on one vehicle.
     """
 
     uptime_s: float
@@ -156,6 +157,7 @@ class Health:
     passages: Mapping[str, int] = field(default_factory=dict)
     classes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     unrecorded: int = 0
+    disarmed: int = 0
     duplicates: int = 0
 
 

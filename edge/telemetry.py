@@ -198,6 +198,7 @@ class Telemetry:
             passages=_by_verdict(self._recorder.verdicts),
             classes=_by_class(self._recorder.classes),
             unrecorded=self._recorder.unrecorded,
+            disarmed=self._recorder.disarmed,
             duplicates=self._approach.duplicates,
         )
 

@@ -360,9 +360,8 @@ def soak(folder: Path, duration_s: float) -> Report:
 def show(report: Report) -> None:
     """The report in lines."""
     named = [one.after_s for one in report.faults if one.after_s is not None]
-    print(
-        f"{report.minutes} minutes, {report.violations} violations; of {report.events} events {report.copies} came twice"
-    )
+    print(f"{report.minutes} minutes, {report.events} events, {report.violations} of them violations")
+    print(f"{report.events_missing} missing, {report.events_doubled} under two ids, {report.copies} came again by MQTT")
     print(f"the machine's load was {report.load_average} on {os.cpu_count()} cores: a busy one is late by itself")
     print(f"faults named: {len(named)} of {len(report.faults)}, at most {max(named, default=0):.1f} s after they began")
     print(f"killed {len(report.restarts_s)} times; judged again after {report.restarts_s} s")

@@ -170,7 +170,7 @@ class Node:
         self.folder = folder
         self.prometheus = folder / "stopline.prom"
         self.lives: list[Life] = []
-        self._camera = f"udp://127.0.0.1:{camera_port}?overrun_nonfatal=1&fifo_size=50000"
+        self._camera = f"udp://127.0.0.1:{camera_port}?overrun_nonfatal=1&fifo_size=1000"
         self._environment = {**os.environ, "PATH": path}
         self._log = (folder / "node.log").open("ab")
         self._process: subprocess.Popen[bytes] | None = None

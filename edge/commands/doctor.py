@@ -8,17 +8,21 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from edge import machine
+from edge import __version__, machine
 from edge.approach import phase_times
 from edge.clock import chrony_bound_ms
 from edge.commands.chain import detector_for, wiring
 from edge.commands.queue import list_outbox
+from edge.commissioning import Fitness, compare, read_record, read_view, software_sha256
 from edge.config import load_node, load_site
+from edge.detector import load_model
+from edge.embedded import embedded_model
 from edge.errors import StoplineError, SubscriptionError
 from edge.evidence.seal import Seal
 from edge.health import Outcome, judge_clock, judge_disk, judge_temperature
@@ -28,6 +32,7 @@ from edge.mqtt import Connection, Publication, Topics
 from edge.phases import SignalPhases
 from edge.records import Frame, Lamp, LampEdge, Phase
 from edge.sources.gpio import open_gpio
+from edge.sources.picamera import is_picamera, open_picamera
 from edge.sources.video import open_video
 
 if TYPE_CHECKING:
@@ -37,15 +42,14 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-    from edge.config import Broker, Node, Site
+    from edge.config import Broker, Camera, Node, Site
     from edge.health import Finding
     from edge.records import Size
+    from edge.sources.picamera import PicameraSource
+    from edge.sources.video import VideoSource
 
 WATCH_S: Final = 4.0
 RENEW_DAYS: Final = 30
-MOST_CLOCK_MS: Final = 100.0
-LEAST_DISK_MB: Final = 500.0
-MOST_CELSIUS: Final = 80.0
 _LEAST_SHARE = 0.8  # of the frame rate that the camera promises
 _SLOWEST_FPS = 5.0
 _ASPECT_TOLERANCE = 0.02
@@ -98,17 +102,18 @@ def examine(request: DoctorRequest) -> Iterator[Found]:
     else:
         yield _tried("camera", camera.look)
     yield _tried("lamps", lambda: _lamps(site, request.watch_s))
-    yield _tried("clock", lambda: _judged(judge_clock(chrony_bound_ms(), MOST_CLOCK_MS)))
+    yield _tried("clock", lambda: _judged(judge_clock(chrony_bound_ms(), node.health.clock_bound_ms)))
     yield _tried("signing key", lambda: _signing_key(node.node.key))
     yield _tried("broker", lambda: _broker(node, site))
     yield _tried("evidence", lambda: _recipients(node))
     if node.receiver is not None:
         keys = node.receiver.keys
         yield _tried("receivers", lambda: f"{len(load_public_keys(keys))} keys whose receipts count")
-    yield _tried("disk", lambda: _disk(node.node.state))
+    yield _tried("disk", lambda: _disk(node.node.state, node.health.disk_free_mb))
     yield _tried("outbox", lambda: _outbox(node.node.state / "outbox.sqlite"))
     yield _tried("model", lambda: _model(request, site, camera.fps))
-    yield _tried("machine", _machine)
+    yield _tried("commissioned", lambda: _commissioned(request, site, node))
+    yield _tried("machine", lambda: _machine(node.health.temperature_c))
 
 
 def _tried(what: str, look: Callable[[], str]) -> Found:
@@ -119,7 +124,9 @@ def _tried(what: str, look: Callable[[], str]) -> Found:
 
 
 def _sentence(words: str) -> str:
-    return words[:1].upper() + words[1:].rstrip(".") + "."
+    """With a capital, unless it begins with a path or the like, and a full stop."""
+    first = words.partition(" ")[0]
+    return (words[:1].upper() + words[1:] if first.isalpha() else words).rstrip(".") + "."
 
 
 def _judged(finding: Finding) -> str:
@@ -133,6 +140,7 @@ class _Camera:
 
     def __init__(self, request: DoctorRequest, site: Site) -> None:
         self._request = request
+        self._camera = site.camera
         self._grid_px = site.camera.size_px
         self.fps: float | None = None
 
@@ -140,7 +148,7 @@ class _Camera:
         """Its size and rate. SourceError where it gives no pictures."""
         source = self._request.source
         assert source is not None
-        with open_video(source) as video:
+        with _opened(source, self._camera) as video:
             size_px, promised = video.size_px, video.average_fps
             times_s = list(_arrivals(video, self._request.watch_s)) if video.is_live else []
         self._check_aspect(size_px)
@@ -163,6 +171,10 @@ class _Camera:
             )
 
 
+def _opened(source: str, camera: Camera) -> VideoSource | PicameraSource:
+    return open_picamera(source, camera) if is_picamera(source) else open_video(source)
+
+
 def _arrivals(frames: Iterable[Frame], seconds: float) -> Iterator[float]:
     """When frames came, in s, for so long after the first; those that had gathered before it are dropped already."""
     end_s = None
@@ -177,7 +189,11 @@ def _arrivals(frames: Iterable[Frame], seconds: float) -> Iterator[float]:
 def _lamps(site: Site, seconds: float) -> str:
     """What every signal group shows now; the inputs are watched for a while, since mains chop lamps."""
     pins = wiring(site)
-    unwired = {lane.signal_group for lane in site.lanes} - {group.group for group in pins}
+    needed = {lane.signal_group for lane in site.lanes}
+    unwired = needed - {group.group for group in pins}
+    seen_only = {group.id for group in site.signal_groups if group.view is not None}
+    if unwired and not pins and needed <= seen_only:
+        return "no pins in the site file; the picture is to tell them (run --signal view)"
     if unwired:
         raise _FailureError(f"signal group {min(unwired)} has no pins in the site file: add [signal_groups.pins] to it")
     wired = [group for group in site.signal_groups if group.pins is not None]
@@ -295,13 +311,13 @@ def _recipients(node: Node) -> str:
     return f"sealed to {len(node.evidence.recipients)} recipients"
 
 
-def _disk(state: Path) -> str:
+def _disk(state: Path, least_mb: float) -> str:
     """Room on the disk of the outbox, and whether this user may write there."""
     there = next(folder for folder in (state, *state.absolute().parents) if folder.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise _FailureError(f"{there} cannot be written by this user: set node.state to a folder of this user")
     free = machine.disk_free_bytes(there)
-    return _judged(judge_disk(None if free is None else free / 1e6, LEAST_DISK_MB))
+    return _judged(judge_disk(None if free is None else free / 1e6, least_mb))
 
 
 def _outbox(file: Path) -> str:
@@ -349,9 +365,20 @@ class _Grey:
         return np.full((size_px[1], size_px[0], 3), 114, np.uint8)
 
 
-def _machine() -> str:
+def _commissioned(request: DoctorRequest, site: Site, node: Node) -> str:
+    """Whether somebody commissioned the node, and nothing was changed since."""
+    key = load_signing_key(node.node.key)
+    record = read_record(node.node.state, key)
+    model = load_model(request.model or embedded_model())
+    site_sha256 = sha256(request.site.read_bytes()).hexdigest()
+    view = read_view(node.node.state)[1]
+    now = Fitness(site_sha256, model.sha256, __version__, software_sha256(), view)
+    return _judged(compare(record, site.site.id, node.node.id, now))
+
+
+def _machine(most_celsius: float) -> str:
     """Temperature, and what the firmware says of power and heat."""
-    told = _judged(judge_temperature(machine.temperature_c(), MOST_CELSIUS))
+    told = _judged(judge_temperature(machine.temperature_c(), most_celsius))
     limits = machine.throttling()
     now = [limit.replace("_", " ") for limit in limits or () if not limit.startswith("had_")]
     if now:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from gpiozero.pins.mock import MockFactory
 
-from edge.commands import doctor
+from edge.commands import commission, doctor
+from edge.commands.commission import CommissionRequest
 from edge.commands.doctor import DoctorRequest, Found, State, examine
 from edge.keys import create_key
 from edge.outbox import Message, Outbox
@@ -58,6 +61,7 @@ def broker(folder: Path) -> Iterator[Mosquitto]:
 
 def site_file(folder: Path, *, wired: bool = True) -> Path:
     text = (CASE / "site.toml").read_text(encoding="utf-8")
+    text = re.sub(r"\[signal_groups\.view\]\n(.+\n)+", "", text)
     for group, pins in GROUPS.items() if wired else ():
         wires = "red = {}, amber = {}, green = {}".format(*pins)
         text = text.replace(f'id = "{group}"\n', f'id = "{group}"\npins = {{ {wires} }}\n')
@@ -117,9 +121,11 @@ def test_all_is_well_with_a_sound_node(folder: Path, broker: Mosquitto, monkeypa
     create_key(folder / "node.key")
     monkeypatch.setattr(doctor, "RENEW_DAYS", 0)  # the certificates of a test are valid for an hour
     port = free_udp_port()
-    request = DoctorRequest(
-        site_file(folder), node_file(folder, tls(broker.port)), f"udp://127.0.0.1:{port}", watch_s=1.5
-    )
+    site, node = site_file(folder), node_file(folder, tls(broker.port))
+    monkeypatch.setattr(commission, "open_gpio", lamps({"north": "red", "cross": "green"}))
+    asked = CommissionRequest(str(CASE / "video.mp4"), site, node, None, "somebody", None, 5.0)
+    commission.commission(asked, lambda _: None)
+    request = DoctorRequest(site, node, f"udp://127.0.0.1:{port}", watch_s=1.5)
     with live(CASE / "video.mp4", port):
         found = by_name(examine(request))
     assert {what: one.words for what, one in found.items() if one.state is not State.WORKS} == {}
@@ -128,7 +134,11 @@ def test_all_is_well_with_a_sound_node(folder: Path, broker: Mosquitto, monkeypa
     assert "1.5 ms" in found["clock"].words
     assert "TLS, certificate until" in found["broker"].words
     assert "ms a frame" in found["model"].words
-    assert not (folder / "state").exists()
+    assert "commissioned by somebody" in found["commissioned"].words
+    site.write_text(site.read_text(encoding="utf-8") + "\n# moved\n", encoding="utf-8")
+    changed = by_name(examine(replace(request, source=None)))["commissioned"]
+    assert changed.state is State.FAILS
+    assert "the site file" in changed.words
 
 
 def test_each_broken_thing_is_named_with_what_to_do(
@@ -150,13 +160,14 @@ def test_each_broken_thing_is_named_with_what_to_do(
     request = DoctorRequest(site_file(folder), node, f"udp://127.0.0.1:{free_udp_port()}", watch_s=0.5)
     found = by_name(examine(request))
     said = {what: one.words for what, one in found.items() if one.state is State.FAILS}
-    assert set(said) == {"camera", "lamps", "clock", "signing key", "broker", "outbox"}
+    assert set(said) == {"camera", "lamps", "clock", "signing key", "broker", "outbox", "commissioned"}
     assert "check the address" in said["camera"]
     assert "North shows a fault (dark; lit: no lamp): look at" in said["lamps"]
     assert "251.0 ms" in said["clock"]
     assert "chmod 600" in said["signing key"]
     assert "certificate" in said["broker"]
     assert "stopline outbox retry" in said["outbox"]
+    assert "chmod 600" in said["commissioned"]
     for words in said.values():
         assert words.endswith(".")
         assert ":" in words, "what to do follows a colon"

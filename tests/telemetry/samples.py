@@ -31,5 +31,6 @@ MOST = Health(
     {verdict.value: 2 for verdict in Verdict},
     {kind.value: {verdict.value: 2 for verdict in Verdict} for kind in VehicleClass if kind is not VehicleClass.PERSON},
     1,
+    3,
     2,
 )
