@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge import event
 from edge.errors import BrokerError, EventError
-from edge.mqtt import Connection, Received, all_evidence, all_violations
+from edge.mqtt import Connection, Received, all_evidence, all_states, all_violations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 REMEMBERED_IDS: Final = 10_000
 EVIDENCE_WITHIN_S: Final = 60.0  # after the last message; whoever waits for a number of events waits no longer for it
 
-_EVENT_LEVELS = "/event/violation"
+_EVENT_LEVELS = ("/event/violation", "/event/state")
 _SESSION_S = 120
 _POLL_S = 0.2
 _PAUSE_S = 1.0
@@ -48,7 +48,8 @@ class SeenEvent:
     """An event as it was received. What is not verified is not shown: then the fields below ``node`` are None.
 
     ``site`` and ``node`` are those of the topic. ``reason`` says why the check failed. ``repeated`` is true where an
-    event of the same id was seen before. ``evidence`` is what the event says of its bundle.
+    event of the same id was seen before. ``evidence`` is what the event says of its bundle. ``state`` and ``words``
+    tell of a change of the node's state, which has no lane, vehicle or crossing.
     """
 
     received: datetime
@@ -64,6 +65,8 @@ class SeenEvent:
     t_cross_s: float | None = None
     red_at_least_s: float | None = None
     evidence: Mapping[str, Any] | None = None
+    state: str | None = None
+    words: str | None = None
     payload: bytes = field(default=b"", repr=False)
 
 
@@ -109,13 +112,15 @@ def watch(
 ) -> Iterator[SeenEvent]:
     """Subscribe to the events of every site and node, and give each as it comes.
 
-    Ends after ``seconds``, or after ``stop_after`` events that are no repetition; else never. ``on_ready`` is called
-    once the subscription stands. A lost connection is made anew, and the broker keeps events meanwhile; BrokerError
-    only where the first connection fails.
+    Ends after ``seconds``, or after ``stop_after`` events that are neither a repetition nor a change of state; else
+    never. ``on_ready`` is called once the subscription stands. A lost connection is made anew, and the broker keeps
+    events meanwhile; BrokerError only where the first connection fails.
     """
     end = _End(seconds, stop_after)
     known: OrderedDict[str, None] = OrderedDict()
-    with closing(_received(broker, (all_violations(topic_prefix),), end, on_ready)) as messages:
+    with closing(
+        _received(broker, (all_violations(topic_prefix), all_states(topic_prefix)), end, on_ready)
+    ) as messages:
         for received in messages:
             seen = _seen(received, keys, known)
             end.count(seen)
@@ -141,7 +146,7 @@ def watch_with_evidence(
     """
     end = _End(seconds, stop_after)
     known: OrderedDict[str, None] = OrderedDict()
-    topics = (all_violations(topic_prefix), all_evidence(topic_prefix))
+    topics = (all_violations(topic_prefix), all_states(topic_prefix), all_evidence(topic_prefix))
     with closing(_received(broker, topics, end, on_ready)) as messages:
         for received in messages:
             seen = _seen(received, keys, known) if received.topic.endswith(_EVENT_LEVELS) else _evidence(received)
@@ -174,7 +179,7 @@ class _End:
     def count(self, seen: SeenEvent | SeenEvidence) -> None:
         """One more message has come."""
         self._last_s = time.monotonic()
-        self._left -= isinstance(seen, SeenEvent) and not seen.repeated
+        self._left -= isinstance(seen, SeenEvent) and not seen.repeated and seen.state is None
 
 
 def _received(broker: Broker, topics: Iterable[str], end: _End, on_ready: Callable[[], None]) -> Generator[Received]:
@@ -234,6 +239,7 @@ def _seen(received: Received, keys: Mapping[str, PublicKey], known: OrderedDict[
     except EventError as error:
         check = Check.KEY_NOT_TRUSTED if _well_formed(received.payload, keys) else Check.INVALID
         return SeenEvent(now, check, str(error), repeated=False, site=site, node=node, payload=received.payload)
+    data = verified.document["data"]
     return SeenEvent(
         received=now,
         check=Check.VERIFIED,
@@ -242,12 +248,14 @@ def _seen(received: Received, keys: Mapping[str, PublicKey], known: OrderedDict[
         site=site,
         node=node,
         id=verified.id,
-        lane=verified.lane,
+        lane=verified.lane if verified.is_violation else None,
         vehicle_class=verified.vehicle_class,
         time=verified.time,
         t_cross_s=verified.t_cross_s,
         red_at_least_s=verified.red_at_least_s,
-        evidence=verified.document["data"]["evidence"],
+        evidence=data.get("evidence"),
+        state=data.get("state"),
+        words=data.get("reason"),
         payload=received.payload,
     )
 

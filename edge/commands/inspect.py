@@ -92,7 +92,9 @@ def collect(
             else:
                 tally.add(seen)
                 show(seen)
-                if seen.id is not None:
+                if seen.id is not None and seen.state is not None:
+                    collector.alone(seen.id, seen.payload)
+                elif seen.id is not None:
                     collector.event(seen.id, seen.payload, seen.evidence)
             tell(collector.take_receipts())
     tell(collector.finish())
@@ -155,6 +157,8 @@ def row_of(seen: Shown) -> dict[str, object]:
         "time": seen.time,
         "t_cross_s": seen.t_cross_s,
         "red_at_least_s": seen.red_at_least_s,
+        "state": seen.state,
+        "words": seen.words,
     }
 
 
@@ -176,6 +180,7 @@ def _cells(seen: Shown) -> tuple[str, ...]:
         return "-", "-", "-", "-", "-", "-", f"{seen.event_id}: {seen.words}{kept}"
     when = seen.time or (f"{seen.t_cross_s:.3f} s" if seen.t_cross_s is not None else "-")
     red = "-" if seen.red_at_least_s is None else f"red for at least {seen.red_at_least_s:.2f} s"
+    red = red if seen.state is None else f"{seen.state}: {seen.words}"
     check = seen.check.value + (", repeated" if seen.repeated else "") + (f": {seen.reason}" if seen.reason else "")
     place = f"{seen.site}/{seen.node}"
     return seen.received.strftime("%H:%M:%S"), place, seen.lane or "-", seen.vehicle_class or "-", when, red, check

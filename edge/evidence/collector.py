@@ -94,6 +94,10 @@ class Collector:
                 one.assembler.add(parcel)
             self._look(event_id, one)
 
+    def alone(self, event_id: str, raw: bytes) -> None:
+        """An event whose signature holds and which has no evidence by its kind: a change of the node's state."""
+        self._write(f"{event_id}.json", raw)
+
     def parcel(self, event_id: str, parcel: Parcel) -> None:
         """One message of an event's evidence."""
         if event_id in self._done:
