@@ -65,7 +65,14 @@ def _name(line: str) -> str:
 def _fetch(requirements: Path, into: Path, python: str) -> None:
     platforms = [f"--platform=manylinux_{version}_aarch64" for version in MANYLINUX]
     only = ["--only-binary=:all:", f"--python-version={python}", *platforms, "--platform=manylinux2014_aarch64"]
-    _pip("download", "--no-deps", "--require-hashes", "--dest", str(into), *only, "--requirement", str(requirements))
+    into_it = ["--no-deps", "--dest", str(into), *only]
+    _pip("download", *into_it, "--require-hashes", "--requirement", str(requirements))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for wish in project["optional-dependencies"]["pi"]:
+        try:
+            _pip("download", *into_it, wish)
+        except subprocess.CalledProcessError:
+            print(f"No wheel of {wish} for Python {python}: the system's own package serves there.")  # noqa: T201
 
 
 def _pip(command: str, *arguments: str) -> None:

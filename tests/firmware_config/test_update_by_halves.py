@@ -42,7 +42,9 @@ class Card:
         told.write_text("".join(f"{state}\n" for state in states), encoding="ascii")
         show = self.folder / "show"
         show.write_text(
-            f'#!/bin/sh\nhead -n 1 {told}\n[ "$(wc -l < {told})" -gt 1 ] && sed -i 1d {told}\nexit 0\n',
+            f"#!/bin/sh\nread -r state restarts < {told}\n"
+            'echo "NRestarts=$restarts"\necho "ActiveState=$state"\n'
+            f'[ "$(wc -l < {told})" -gt 1 ] && sed -i 1d {told}\nexit 0\n',
             encoding="ascii",
         )
         reboot = self.folder / "reboot"
