@@ -34,6 +34,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "### `[evidence]`": config.Evidence,
     "### `[ledger]`": config.Ledger,
     "### `[telemetry]`": config.Telemetry,
+    "### `[health]`": config.Health,
 }
 
 
