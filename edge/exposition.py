@@ -181,6 +181,12 @@ def _of_lamps(health: Health) -> Iterator[Family]:
     yield Family("lamp_faults_total", "counter", "Faults of a signal group that began.", faults)
     glitches = {group: one.glitches for group, one in lamps}
     yield _by("lamp_glitches_total", "counter", "Pulses too short for a lamp.", "group", glitches)
+    inputs = health.inputs
+    if inputs is not None:
+        yield _counter("input_edges_total", "Edges of the wired lamp inputs.", inputs.edges)
+        yield _counter("input_unseen_total", "Changes of a lamp input that came without an edge.", inputs.unseen)
+        yield _counter("input_overruns_total", "Times that edges of an input may have been lost.", inputs.overruns)
+        yield _gauge("input_slowest_seconds", "The longest that an edge waited to be read.", inputs.slowest_ms / 1000)
     late = {group: one.late_edges for group, one in lamps}
     yield _by("lamp_late_edges_total", "counter", "Edges that came too late to count.", "group", late)
 

@@ -127,6 +127,16 @@ class Lamps:
 
 
 @dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the wired lamp inputs have been through; ``edge.sources.gpio.GpioCounts`` says what each is."""
+
+    edges: int
+    unseen: int
+    overruns: int
+    slowest_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """The connection to the broker since the start; ``refusal`` is what the broker last refused, None where nothing."""
 
@@ -138,11 +148,12 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the node is, and its counters since it started. ``arming`` is None where a recording is replayed.
+    """How the node is, and its counters since it started.
 
-    ``passages`` counts by verdict, the basis of a public report; ``classes`` by class of vehicle, and in it by verdict.
-    ``unrecorded`` counts violations that the disk had no room for, ``disarmed`` those of which nothing was kept since
-    the node was disarmed, ``duplicates`` second boxes on one vehicle.
+    ``arming`` is None where a recording is replayed, ``inputs`` where no lamp is wired. ``passages`` counts by verdict,
+    the basis of a public report; ``classes`` by class of vehicle, and in it by verdict. ``unrecorded`` counts
+    violations that the disk had no room for, ``disarmed`` those of which nothing was kept since the node was disarmed,
+    ``duplicates`` second boxes on one vehicle.
     """
 
     uptime_s: float
@@ -153,6 +164,7 @@ class Health:
     backlog: Backlog = Backlog()
     machine: Machine = Machine()
     link: Link = Link()
+    inputs: Inputs | None = None
     lamps: Mapping[str, Lamps] = field(default_factory=dict)
     passages: Mapping[str, int] = field(default_factory=dict)
     classes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

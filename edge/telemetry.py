@@ -52,7 +52,8 @@ class Gauges:
 
     ``reopened`` is how often the camera was opened anew. ``queue`` is the outbox's counts, ``backlog`` says how many
     pictures wait for the detector and for judgement, and how many cases for their evidence. ``status`` is the arming
-    state, None where there is none. ``state`` is the folder of the outbox.
+    state, None where there is none. ``inputs`` is what the lamp inputs have been through, None where none
+    are wired. ``state`` is the folder of the outbox.
     """
 
     reopened: Callable[[], int] = lambda: 0
@@ -60,6 +61,7 @@ class Gauges:
     backlog: Callable[[], messages.Backlog] = messages.Backlog
     status: Callable[[], Status | None] = lambda: None
     clock_bound_ms: Callable[[], float | None] = chrony_bound_ms
+    inputs: Callable[[], messages.Inputs | None] = lambda: None
     state: Path = Path()
 
 
@@ -194,6 +196,7 @@ class Telemetry:
             backlog=self._gauges.backlog(),
             machine=self._machine(),
             link=_link(self._uplink),
+            inputs=self._gauges.inputs(),
             lamps={group: self._lamps(group) for group in self._approach.phases},
             passages=_by_verdict(self._recorder.verdicts),
             classes=_by_class(self._recorder.classes),

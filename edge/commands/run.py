@@ -36,7 +36,7 @@ from edge.lampagreement import AgreementTimes, CheckedLamps, LampAgreement, agre
 from edge.latency import Deliveries
 from edge.ledger.checkpoint import origin_of
 from edge.ledger.publisher import Publisher, Source
-from edge.messages import Backlog
+from edge.messages import Backlog, Inputs
 from edge.mqtt import Topics
 from edge.node import Identity, QueuedLamps, Recorder, judge_stream, start_uplink
 from edge.notify import ServiceManager
@@ -142,6 +142,7 @@ def run(request: RunRequest) -> RunReport:
             backlog=lambda: Backlog(waiting.prepared, waiting.inferred, keeper.waiting),
             status=lambda: arming.status,
             clock_bound_ms=lambda: arming.clock_bound_ms,
+            inputs=lamps.inputs,
             state=node.node.state,
         )
         telemetry = Telemetry(
@@ -296,13 +297,15 @@ def _all_wired(site: Site) -> list[LampPins]:
 class _Lamps:
     """Where the lamps come from, and the frames, in which they may be read.
 
-    ``doubt_s`` is what their times may be off; ``agreement`` compares wires and picture where a group has both.
+    ``doubt_s`` is what their times may be off; ``agreement`` compares wires and picture where a group has both;
+    ``inputs`` says what the wires have been through, None where there are none.
     """
 
     feed: LampFeed
     frames: Iterable[Frame]
     doubt_s: float = 0.0
     agreement: Callable[[], Finding] | None = None
+    inputs: Callable[[], Inputs | None] = lambda: None
 
 
 def _lamps(
@@ -321,12 +324,17 @@ def _lamps(
     wired = stack.enter_context(_wired_lamps(pins))
     both = [group for group in site.signal_groups if group.view and group.id in {one.group for one in pins}]
     if not both:
-        return _Lamps(wired, video)
+        return _Lamps(wired, video, inputs=wired.counts)
     watch = watch_for(site, video.size_px)
     times = AgreementTimes() if is_picamera(request.source) else AgreementTimes(settle_s=_NETWORK_SETTLE_S)
     agreement = LampAgreement({group.id: phase_times(group) for group in both}, times)
     checked = CheckedLamps(wired.until, watch.readings, agreement)
-    return _Lamps(checked, watch.frames(video), agreement=lambda: agreement_finding(agreement, time.monotonic_ns()))
+    return _Lamps(
+        checked,
+        watch.frames(video),
+        agreement=lambda: agreement_finding(agreement, time.monotonic_ns()),
+        inputs=wired.counts,
+    )
 
 
 @contextmanager
@@ -343,6 +351,11 @@ class WiredLamps:
         self._queue = queue
         self._inputs = inputs
         self._check_ns = 0
+
+    def counts(self) -> Inputs:
+        """What the inputs have been through; may be asked from any thread."""
+        counts = self._inputs.counts
+        return Inputs(counts.edges, counts.unseen, counts.overruns, round(counts.slowest_ns / 1e6, 1))
 
     def until(self, t_ns: int) -> Iterator[LampEdge]:
         """The edges up to an instant. SourceError where an input is gone."""

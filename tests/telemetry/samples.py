@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge.health import CheckName, Outcome
 from edge.latency import Quantiles
 from edge.machine import limits_of
-from edge.messages import Arming, Backlog, Check, Frames, Health, Lamps, Latency, Link, Machine, Queued
+from edge.messages import Arming, Backlog, Check, Frames, Health, Inputs, Lamps, Latency, Link, Machine, Queued
 from edge.records import Fault, Phase, VehicleClass, Verdict
 
 LEAST = Health(0.0, Frames(0, 0, 0, 0.0, None))
@@ -27,6 +27,7 @@ MOST = Health(
         telemetry_dropped=1,
         refusal="The broker refuses messages on a/b (Not authorized): they are kept; correct its permissions",
     ),
+    Inputs(1000, 1, 2, 3.5),
     {"north": Lamps(Phase.FAULT, Fault.DARK, {fault.value: 1 for fault in Fault}, 2, 1)},
     {verdict.value: 2 for verdict in Verdict},
     {kind.value: {verdict.value: 2 for verdict in Verdict} for kind in VehicleClass if kind is not VehicleClass.PERSON},
