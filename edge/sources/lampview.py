@@ -113,7 +113,8 @@ def _span(start: float, end: float, length: int) -> slice:
 class LampWatch:
     """Lamp edges from the frames that pass through: ``frames`` on the decoding thread, ``until`` on the judging one.
 
-    The edges of a frame are there before the frame is handed on. ``readings`` holds the newest 2048 that nobody has
+    A group's edges begin with the first frame that shows it otherwise than red: until then its phase is unknown. The
+    edges of a frame are there before the frame is handed on. ``readings`` holds the newest 2048 that nobody has
     taken out of it, for whoever compares them with the wires. With ``keep`` all edges stay in ``kept``.
     """
 
@@ -139,11 +140,19 @@ class LampWatch:
 
     def _take(self, reading: LampReading) -> None:
         self.readings.append(reading)
+        if reading.group not in self._shown and _tells_no_beginning(reading):
+            return
         edges = tuple(edges_of(reading, self._shown.get(reading.group)))
         self._shown[reading.group] = _as_shown(reading)
         self._edges.extend(edges)
         if self._keep:
             self.kept.extend(edges)
+
+
+def _tells_no_beginning(reading: LampReading) -> bool:
+    """Whether nothing is known yet, or a red that nobody saw begin: how long it lasts, and after which amber."""
+    states = (reading.red, reading.amber, reading.green)
+    return None in states or states == (True, False, False)
 
 
 def edges_of(reading: LampReading, before: States | None) -> Iterator[LampEdge]:

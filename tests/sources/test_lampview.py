@@ -232,6 +232,26 @@ def test_the_watch_gives_each_edge_once_and_in_time(tmp_path: Path) -> None:
     assert len(watch.readings) == 5
 
 
+def test_a_red_that_nobody_saw_begin_is_not_told(tmp_path: Path) -> None:
+    """Nobody knows how short its amber was, or whether it is stuck: its phase stays unknown, which convicts nobody."""
+    site = site_with(tmp_path, view_at(400, 100))
+    shown = [painted((640, 360), (640, 360), n, boxes_at(400, 100)) for n in (0, 0, 2, 1, 0)]
+    watch = LampWatch(LampView(site, (640, 360)), keep=True)
+    for _ in watch.frames(Frame(n * NS_PER_S, n, picture) for n, picture in enumerate(shown)):
+        pass
+    assert {edge.t_ns for edge in watch.kept} == {2 * NS_PER_S, 3 * NS_PER_S, 4 * NS_PER_S}
+    phases = SignalPhases(TIMES, trust_start=True)
+    for edge in watch.kept:
+        phases.feed(edge)
+    phases.advance(5 * NS_PER_S)
+    assert [phases.at(t * NS_PER_S).phase for t in (1, 2, 3, 4)] == [
+        Phase.UNKNOWN,
+        Phase.GREEN,
+        Phase.AMBER,
+        Phase.RED,
+    ]
+
+
 @pytest.mark.parametrize("broken", [None, Lamp.RED, Lamp.AMBER, Lamp.GREEN])
 def test_a_wire_that_is_cut_disagrees_with_the_picture_of_a_recording(broken: Lamp | None) -> None:
     folder = ROOT / "sim_fixtures" / "rear_margin"
