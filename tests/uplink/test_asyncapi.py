@@ -14,12 +14,13 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from edge import event
+from edge.arming import StateEvents
 from edge.commands.doctor import try_out
 from edge.config import Broker
 from edge.evidence.bundle import Bundle
 from edge.evidence.seal import Seal
 from edge.evidence.shipment import ship
-from edge.health import CheckName, Outcome
+from edge.health import Change, CheckName, Finding, Outcome, State
 from edge.ledger.checkpoint import Checkpoint, sign
 from edge.machine import limits_of
 from edge.messages import Birth, Health, Signal, encoded
@@ -108,6 +109,14 @@ def attempt(broker: Mosquitto, topics: Topics) -> None:
     connection.close()
 
 
+def change_of_state(outbox: Outbox, topics: Topics) -> None:
+    """What the watch over the node says."""
+    origin = {"software": "1", "model_sha256": ORIGIN.model_sha256, "site_sha256": SITE.sha256}
+    finding = Finding(CheckName.CLOCK, Outcome.NOT_OK, "The clock is known to 250.0 ms.", 250.0)
+    events = StateEvents(outbox, KEY, topics.state, "stopline://main-and-3rd/edge-1", origin)
+    events.tell(Change(0, State.DISARMED, State.ARMED, (finding,)), None)
+
+
 def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
     """All that a node publishes in its life, from the greeting to the goodbye, and what a receiver answers."""
     raw = event.sign(unsigned(), KEY)
@@ -125,9 +134,11 @@ def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
         uplink.send_checkpoint(sign(Checkpoint("main-and-3rd/edge-1", 1, bytes(32)), KEY).encoded())
         attempt(broker, uplink.topics)
         outbox.append(Message(EVENT_ID, uplink.topics.violation, event.CONTENT_TYPE, raw))
+        change_of_state(outbox, uplink.topics)
         for message in evidence_of(EVENT_ID, uplink.topics):
             outbox.append(message)
         wait_until(lambda: listener.on(uplink.topics.health) and listener.on(uplink.topics.violation))
+        wait_until(lambda: listener.on(uplink.topics.state))
         uplink.close(10)
         wait_until(lambda: len(listener.on(uplink.topics.status)) == 2)
         wait_until(lambda: listener.on(uplink.topics.receipt(EVENT_ID)), what="the receipt")
