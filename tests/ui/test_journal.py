@@ -1,4 +1,4 @@
-"""Decisions are signed, chained, and on the disk before anybody is told."""
+"""The journal of decisions: signed, chained, and on the disk before anybody is told."""
 
 from __future__ import annotations
 
