@@ -17,6 +17,7 @@ from edge import event
 from edge.arming import StateEvents
 from edge.commands.doctor import try_out
 from edge.config import Broker
+from edge.discovery import discovery, discovery_topic, status_topic
 from edge.evidence.bundle import Bundle
 from edge.evidence.seal import Seal
 from edge.evidence.shipment import ship
@@ -24,10 +25,10 @@ from edge.health import Change, CheckName, Finding, Outcome, State
 from edge.ledger.checkpoint import Checkpoint, sign
 from edge.machine import limits_of
 from edge.messages import Birth, Health, Signal, encoded
-from edge.mqtt import Connection
+from edge.mqtt import Connection, Publication, Topics
 from edge.outbox import Message
 from edge.records import Fault, Phase, VehicleClass, Verdict
-from edge.uplink import Uplink
+from edge.uplink import Announcement, Uplink
 from tests.broker import Heard, Listener, Mosquitto, wait_until
 from tests.cases import EVENT_ID, ORIGIN, SITE, signing_key, unsigned
 from tests.telemetry.samples import LEAST, MOST
@@ -36,7 +37,6 @@ from tests.uplink.test_receipts import receiving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge.mqtt import Topics
     from edge.outbox import Outbox
 
 pytestmark = pytest.mark.broker
@@ -99,6 +99,16 @@ def evidence_of(event_id: str, topics: Topics) -> Iterator[Message]:
         yield from ship(f"{event_id[:-1]}{number}", bundle, seal, topics, part_bytes).messages
 
 
+def announcement(birth: Birth) -> Announcement:
+    """What Home Assistant is told."""
+    topics = Topics("stopline", "main-and-3rd", "edge-1")
+    payload = discovery(topics, birth, SITE.site.name, ["north"])
+    topic = discovery_topic("homeassistant", topics)
+    return Announcement(
+        Publication(topic, payload, "application/json", retain=True), status_topic("homeassistant"), b"online"
+    )
+
+
 def attempt(broker: Mosquitto, topics: Topics) -> None:
     """What the doctor says."""
     connection = Connection(Broker(url=broker.url), "doctor")
@@ -122,7 +132,9 @@ def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
     raw = event.sign(unsigned(), KEY)
     with Listener(broker.port) as listener, receiving(outbox._path.parent, broker.url):
         birth = Birth(ORIGIN.software, ORIGIN.model_sha256, SITE.sha256, KEY.kid)
-        uplink = Uplink(Broker(url=broker.url), "main-and-3rd", "edge-1", outbox, birth)
+        uplink = Uplink(
+            Broker(url=broker.url), "main-and-3rd", "edge-1", outbox, birth, announcement=announcement(birth)
+        )
         uplink.start()
         uplink.wait_connected(10)
         for phase in Phase:
