@@ -1,0 +1,49 @@
+"""The bundle brings what a node needs by hash, all of it and nothing of the developers'."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from importlib import metadata
+from typing import Any
+
+from packaging.requirements import Requirement
+
+from tests.command import ROOT
+
+
+def bundle() -> Any:
+    spec = importlib.util.spec_from_file_location("bundle", ROOT / "firmware-config/bundle.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def needed(name: str, found: set[str]) -> set[str]:
+    """What a distribution asks for here, and what that asks for."""
+    for text in metadata.requires(name) or []:
+        wish = Requirement(text)
+        plain = wish.name.lower().replace("_", "-")
+        if plain not in found and (wish.marker is None or wish.marker.evaluate({"extra": ""})):
+            found.add(plain)
+            needed(plain, found)
+    return found
+
+
+def test_the_bundles_lock_is_the_nodes_own_closure() -> None:
+    lock = bundle().runtime_lock(ROOT)
+    names = set(re.findall(r"^([a-z0-9._-]+)==", lock, re.MULTILINE))
+    assert needed("stopline", set()) <= names
+    assert not names & {"pytest", "mypy", "ruff", "hypothesis", "sqlalchemy", "import-linter"}
+    for entry in re.split(r"\n(?=[a-z0-9])", lock):
+        assert "--hash=sha256:" in entry
+
+
+def test_the_seed_unpacks_what_the_bundle_makes() -> None:
+    seed = (ROOT / "firmware-config/seed/user-data").read_text(encoding="utf-8")
+    assert "/boot/firmware/stopline.tar.gz" in seed
+    assert "/opt/stopline-install/install.sh" in seed
+    for part in bundle().PARTS:
+        assert (ROOT / "firmware-config" / part).exists()
