@@ -194,7 +194,7 @@ class PicameraSource:
             camera, self._camera = self._camera, None
             if camera is not None and not camera.close():
                 raise SourceError(
-                    f"{self.name} hangs in its driver: restart the node, and the Pi if that does not help"
+                    f"{self.name} is not let go by its driver: restart the node, and the Pi if that does not help"
                 )
             if self._over.is_set():
                 return
@@ -215,8 +215,8 @@ class PicameraSource:
         self._over.set()
         with self._changing:
             camera, self._camera = self._camera, None
-            if camera is not None:
-                camera.close()
+            if camera is not None and not camera.close():
+                self._tell(f"{self.name} was not let go by its driver; it is free once this program has ended")
             if self._feed is not None:
                 self._feed.end()
 
@@ -244,6 +244,7 @@ class _OpenCamera:
 
     def __init__(self, settings: PicameraSettings, feed: PacketFeed | None) -> None:
         module = _picamera2()
+        self._is_closed = False
         try:
             self._camera = module.Picamera2(settings.number, tuning=_tuning(module, settings))
         except (RuntimeError, OSError, LookupError, ValueError) as error:
@@ -294,13 +295,13 @@ class _OpenCamera:
         )
 
     def close(self) -> bool:
-        """Flush, stop and let go; False where the driver hangs, which only the end of the process can mend."""
+        """Flush, stop and let go; False where the driver does not, which only the end of the process can mend."""
         closer = threading.Thread(target=self._close, name="picamera-close", daemon=True)
         closer.start()
         closer.join(_CLOSE_S)
-        if closer.is_alive():
+        if not self._is_closed:
             atexit.unregister(self._camera.close)  # it would hang the end of the process as well
-        return not closer.is_alive()
+        return self._is_closed
 
     def _close(self) -> None:
         with suppress(InvalidStateError):
@@ -309,6 +310,7 @@ class _OpenCamera:
             self._camera.stop_encoder()
         with suppress(RuntimeError, OSError):
             self._camera.close()
+            self._is_closed = True
 
 
 def _picamera2() -> Any:

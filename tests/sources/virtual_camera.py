@@ -17,6 +17,7 @@ import threading
 import time
 import types
 from collections import deque
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,8 @@ class Sensor:
         if self.skip:
             self.skip -= 1
             return
-        _original["queue_request"](*self._waiting.popleft())
+        with suppress(RuntimeError):  # the camera has been stopped meanwhile
+            _original["queue_request"](*self._waiting.popleft())
 
 
 _original: dict[str, Any] = {}
@@ -122,9 +124,10 @@ def install(fps: float = 25.0) -> Sensor:
         new = [request for request in complete if _number(request, number) % _REPEATS == 0]
         for request in complete:
             user = module.Picamera2._cm.cameras.get(request.cookie)
-            if request not in new and user is not None and user.started:
+            if request not in new and user is not None:
                 request.reuse()
-                _original["queue_request"](user.camera, request)
+                with suppress(RuntimeError):  # the camera has been stopped meanwhile
+                    _original["queue_request"](user.camera, request)
         return new
 
     camera.queue_request, camera.start, camera.stop = queued, started, stopped
