@@ -37,18 +37,28 @@ WARM_S = 600.0
 JUDGED_FROM_S = 1200.0  # of samples, so that a slope means something
 ARMED_WITHIN_S = 240.0
 SAMPLE_S = 5.0
+MOST_LOAD = 2.0 * (os.cpu_count() or 1)
 COMMISSIONED_OVER_S = 10.0
 FAULT_EVERY_S = 75.0
 LAMPS_FIRST_SEEN_S = 9.0  # the first phase that begins in the timeline: an amber
 
 
 @dataclass(slots=True)
-class Named:
-    """A fault that was put in: how long until telemetry named it, None where it never did."""
+class Timed:
+    """A fault that was put in, or a kill: how long until telemetry named it or a frame was judged, None where never.
+
+    ``load`` is the machine's load average then, which says whether the figure means anything.
+    """
 
     what: str
     at_s: float
     after_s: float | None = None
+    load: float = field(default_factory=lambda: round(os.getloadavg()[0], 1))
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the machine was idle enough."""
+        return self.load <= MOST_LOAD
 
 
 @dataclass(slots=True)
@@ -58,10 +68,11 @@ class Report:
     minutes: float = 0.0
     load_average: float = 0.0
     frames: int = 0
-    restarts_s: list[float] = field(default_factory=list)
+    restarts: list[Timed] = field(default_factory=list)
     crashes: int = 0
     last_code: int | None = None
-    faults: list[Named] = field(default_factory=list)
+    faults: list[Timed] = field(default_factory=list)
+    not_judged: int = 0
     memory_mb: float = 0.0
     slope_mb_h: float | None = None
     slope_over_s: float = 0.0
@@ -130,20 +141,20 @@ class Soak:
         self._broker = broker
         self._watcher = watcher
         self._began_s = time.monotonic()
-        self._loads = [os.getloadavg()[0]]
+        self._loads = [(self._began_s, os.getloadavg()[0])]
         self.report = Report()
 
     def run(self, duration_s: float) -> None:
-        """Faults one after the other; the node itself is killed in the first tenth and at the end."""
+        """Faults one after the other; the node itself is killed at first and at last, and lives long in between."""
         end_s = self._began_s + duration_s
-        kill_until_s = self._began_s + min(WARM_S, duration_s / 6)
+        kills_s = min(WARM_S / 2, duration_s / 8)
         self._rest(min(20.0, duration_s / 10))
         injections = [self._short_stall, self._clock_step, self._long_stall, self._broker_loss]
         number = 0
         self._kill()
         while (now_s := time.monotonic()) < end_s - 30:
             self._rest(min(FAULT_EVERY_S, duration_s / 12))
-            if now_s < kill_until_s:
+            if now_s < self._began_s + kills_s or now_s > end_s - kills_s:
                 self._kill()
                 continue
             injections[number % len(injections)]()
@@ -157,11 +168,11 @@ class Soak:
         while (left_s := until_s - time.monotonic()) > 0:
             time.sleep(min(SAMPLE_S, left_s))
             self._node.watch()
-            self._loads.append(os.getloadavg()[0])
+            self._loads.append((time.monotonic(), os.getloadavg()[0]))
 
     def _note(self, what: str, at_s: float, seen: Callable[[], float | None]) -> None:
         """Wait until a fault is named, for longer than it may take, so that the report can tell by how much."""
-        named = Named(what, round(at_s - self._began_s, 1))
+        named = Timed(what, round(at_s - self._began_s, 1))
         while named.after_s is None and time.monotonic() < at_s + 4 * NAMED_WITHIN_S:
             named.after_s = seen()
             time.sleep(0.05)
@@ -207,14 +218,14 @@ class Soak:
             written_s, told = self._node.told()
             if written_s > killed_s and told.get("stopline_frames_judged_total", 0) > 0:
                 judged = time.monotonic() - killed_s
-        self.report.restarts_s.append(round(judged or 60.0, 2))
+        self.report.restarts.append(Timed("killed", round(killed_s - self._began_s, 1), judged and round(judged, 2)))
         print(f"{killed_s - self._began_s:8.1f} s  killed; judging again after {judged}", flush=True)
 
     def conclude(self, folder: Path, lamp_faults: list[LampFault]) -> Report:
         """Weigh what was seen, the node having ended."""
         report = self.report
         report.minutes = round((time.monotonic() - self._began_s) / 60, 1)
-        report.load_average = round(sum(self._loads) / len(self._loads), 1)
+        report.load_average = round(sum(load for _, load in self._loads) / len(self._loads), 1)
         lives = self._node.lives
         report.crashes = sum(life.code is not None and not life.killed for life in lives[:-1])
         report.last_code = lives[-1].code
@@ -222,10 +233,11 @@ class Soak:
         self._weigh_memory()
         self._weigh_events(folder)
         self._weigh_arming()
+        report.not_judged = sum(not one.is_judged for one in (*report.faults, *report.restarts))
         report.problems = problems(report)
         return report
 
-    def _lamp_faults(self, planned: list[LampFault]) -> list[Named]:
+    def _lamp_faults(self, planned: list[LampFault]) -> list[Timed]:
         """Each planned fault of every life that the node lived to see."""
         named = []
         begun = [life.began_s for life in self._node.lives]
@@ -241,10 +253,11 @@ class Soak:
                     named.append(self._lamp_fault(fault, at_s))
         return named
 
-    def _lamp_fault(self, fault: LampFault, at_s: float) -> Named:
+    def _lamp_fault(self, fault: LampFault, at_s: float) -> Timed:
         said = self._watcher.first(at_s - 0.1, lambda health: health["lamps"]["north"]["fault"] == fault.kind)
         after_s = None if said is None or said > 4 * NAMED_WITHIN_S else round(said - 0.1, 2)
-        return Named(f"lamps: {fault.kind}", round(at_s - self._began_s, 1), after_s)
+        load = min(self._loads, key=lambda one: abs(one[0] - at_s))[1]
+        return Timed(f"lamps: {fault.kind}", round(at_s - self._began_s, 1), after_s, round(load, 1))
 
     def _weigh_memory(self) -> None:
         life = max(self._node.lives, key=lambda one: len(one.memory))
@@ -316,10 +329,12 @@ def problems(report: Report) -> list[str]:
     found = []
     if report.crashes or report.last_code:
         found.append(f"the node ended by itself {report.crashes} times; at the end with {report.last_code}")
-    late = [one for one in report.faults if one.after_s is None or one.after_s > NAMED_WITHIN_S]
-    found += [f"{one.what} at {one.at_s} s was named after {one.after_s} s" for one in late]
-    slow = [one for one in report.restarts_s if one > BACK_WITHIN_S]
-    found += [f"after a kill it judged again only after {one} s" for one in slow]
+    limits = [(one, NAMED_WITHIN_S) for one in report.faults] + [(one, BACK_WITHIN_S) for one in report.restarts]
+    found += [
+        f"{one.what} at {one.at_s} s: named, or judging again, after {one.after_s} s in place of {most_s:g}"
+        for one, most_s in limits
+        if one.is_judged and (one.after_s is None or one.after_s > most_s)
+    ]
     slope = report.slope_mb_h
     if slope is not None and report.slope_over_s >= JUDGED_FROM_S and slope > MOST_SLOPE_MB_H:
         found.append(f"memory grows by {slope} MB an hour")
@@ -364,7 +379,8 @@ def show(report: Report) -> None:
     print(f"{report.events_missing} missing, {report.events_doubled} under two ids, {report.copies} came again by MQTT")
     print(f"the machine's load was {report.load_average} on {os.cpu_count()} cores: a busy one is late by itself")
     print(f"faults named: {len(named)} of {len(report.faults)}, at most {max(named, default=0):.1f} s after they began")
-    print(f"killed {len(report.restarts_s)} times; judged again after {report.restarts_s} s")
+    print(f"killed {len(report.restarts)} times; judged again after {[one.after_s for one in report.restarts]} s")
+    print(f"not judged, since the load was over {MOST_LOAD:g}: {report.not_judged} of these")
     print(f"memory at most {report.memory_mb} MB; slope {report.slope_mb_h} MB/h over {report.slope_over_s} s")
     print(f"armed in {report.armed_share} of all health messages; what kept it from that: {report.disarmed}")
     for problem in report.problems:
