@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 Key = ec.EllipticCurvePublicKey
 
-_SCHEMA = Path(__file__).with_name("schema") / "event.schema.json"
+_SCHEMAS = Path(__file__).with_name("schema")
 _UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, tarfile.TarError)
 _PICTURES = ("still-1.jpg", "still-1-data.jpg", "still-2.jpg", "still-2-data.jpg", "clip.mp4")
 
@@ -50,6 +50,7 @@ class Outcome(Enum):
     """What was found, from the best to the worst; the value is a sentence for anybody."""
 
     RECOMPUTED = "Intact and recomputed: unchanged since it was signed, and the verdict follows from the raw data."
+    STATED = "Intact: unchanged since it was signed. It tells of a change of the node's state and has no verdict."
     INCOMPLETE = "Intact and recomputed, but incomplete: unchanged since it was signed, but something is not there."
     SEALED = "Intact and recomputed, but the evidence stayed closed: it is sealed, and no key was given that opens it."
     UNTRUSTED = "Key not trusted: the parts agree with each other, but whether they come from the node is not known."
@@ -80,7 +81,7 @@ class Report:
     @property
     def intact(self) -> bool:
         """Whether nothing speaks against the event and one of the given keys signed it."""
-        return self.outcome in (Outcome.RECOMPUTED, Outcome.INCOMPLETE, Outcome.SEALED)
+        return self.outcome in (Outcome.RECOMPUTED, Outcome.STATED, Outcome.INCOMPLETE, Outcome.SEALED)
 
     def add(self, words: str, outcome: Outcome = Outcome.RECOMPUTED) -> None:
         """Note a finding; without an outcome, a good one."""
@@ -125,11 +126,11 @@ def check(raw: bytes, keys: Mapping[str, Key], bundle: bytes | None = None, site
         try:
             step()
         except (ChangedError, *_UNREADABLE) as error:
-            words = (
-                str(error) if isinstance(error, ChangedError) else f"The {what} cannot be read for what it should be."
-            )
-            report.add(words, Outcome.CHANGED)
+            unreadable = f"The {what} cannot be read for what it should be."
+            report.add(str(error) if isinstance(error, ChangedError) else unreadable, Outcome.CHANGED)
             break
+        if any(finding.outcome is Outcome.STATED for finding in report.findings):
+            break  # there is no verdict to compute
     return report
 
 
@@ -142,17 +143,18 @@ def _check_form(report: Report, raw: bytes) -> None:
 
 
 @cache
-def schema() -> Draft202012Validator:
-    """What every event must follow."""
-    return Draft202012Validator(json.loads(_SCHEMA.read_bytes()))
+def schema(name: str = "event") -> Draft202012Validator:
+    """What every event must follow; with ``state``, every change of state."""
+    return Draft202012Validator(json.loads((_SCHEMAS / f"{name}.schema.json").read_bytes()))
 
 
 def _check_schema(report: Report) -> None:
-    error = next(schema().iter_errors(report.event), None)
-    if error is not None:
-        place = "/".join(map(str, error.absolute_path)) or "the event"
-        raise ChangedError(f"The event does not follow its schema: {place}: {error.message[:200]}.")
+    name = "state" if report.event.get("type") == "org.stopline.state.v1" else "event"
+    for error in schema(name).iter_errors(report.event):
+        raise ChangedError(f"The event does not follow its schema: {error.json_path}: {error.message[:200]}.")
     report.add("The event is complete in form: every field of its schema, no other, each byte in its one spelling.")
+    if name == "state":
+        report.add(f"The node was {report.event['data']['state']}: {report.event['data']['reason']}", Outcome.STATED)
 
 
 def _check_signature(report: Report, raw: bytes, keys: Mapping[str, Key]) -> None:
@@ -643,8 +645,9 @@ def _check_verdict(report: Report) -> None:
     if any(data["omitted"].values()):
         report.add("The event had to leave out its oldest rows, which the verdict may rest on.", Outcome.INCOMPLETE)
     if not odd:
-        least = data["red_time"]["at_least_s"]
-        report.add(f"Computed again from the raw data: a violation, and red for at least {least} s, as the event says.")
+        report.add(
+            f"Computed again from the raw data: a violation, red for {data['red_time']['at_least_s']} s at least."
+        )
 
 
 def main() -> int:

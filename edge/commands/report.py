@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _EVENTS = "events.jsonl"
 _LEVELS = {
     Outcome.RECOMPUTED: "good",
+    Outcome.STATED: "good",
     Outcome.INCOMPLETE: "open",
     Outcome.SEALED: "open",
     Outcome.UNTRUSTED: "open",
