@@ -646,7 +646,7 @@ def _check_verdict(report: Report) -> None:
         report.add("The event had to leave out its oldest rows, which the verdict may rest on.", Outcome.INCOMPLETE)
     if not odd:
         report.add(
-            f"Computed again from the raw data: a violation, red for {data['red_time']['at_least_s']} s at least."
+            f"Computed again from the raw data: a violation, at least {data['red_time']['at_least_s']} s into red."
         )
 
 
