@@ -15,6 +15,7 @@ from edge import __version__
 from edge.cli_doctor import doctor
 from edge.cli_keys import ca_app, keys_app
 from edge.cli_ledger import ledger_app
+from edge.cli_propose import propose
 from edge.cli_receive import receive_app
 from edge.cli_ui import ui
 from edge.errors import StoplineError
@@ -36,6 +37,7 @@ app.add_typer(ca_app, name="ca")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(receive_app, name="receive")
 app.command("ui")(ui)
+app.command("propose")(propose)
 app.add_typer(model_app, name="model")
 app.add_typer(outbox_app, name="outbox")
 

@@ -1,4 +1,4 @@
-"""The approach that a camera films: which way its traffic goes, its stop line and its lanes, with what each rests on."""
+"""The approach that a camera films: its traffic's way, its stop line, its lanes, and what each rests on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
     Array = NDArray[float64]
 
-_PAINT_STANDS_OUT = 12.0
+# Of 255: from where paint is seen, and from where on it is ruled out even beside a lane that has it.
+_PAINT_STANDS_OUT, _NO_PAINT = 12.0, -5.0
+_BESIDE_WIDTHS = 2.2
 
 
 class Ground(StrEnum):
@@ -69,7 +71,7 @@ def _of_contact(paths: Sequence[Path], luma: Array, size_px: Size, contact: Cont
     else:
         line, rests = _guess(driven), Ground.GUESS
     crossed = as_crossed(line) if rests is Ground.PAINT else line
-    used = tuple(path for path in driven if _uses(path, line, luma, rests))
+    used = _over(line, driven, luma) if rests is Ground.PAINT else driven
     lanes = tuple(lane for lane in lanes_across(crossed, used, contact, ground) if _inside(lane, size_px))
     if not lanes:
         return None
@@ -91,10 +93,19 @@ def _guess(paths: Sequence[Path]) -> PaintedLine:
 _COLUMNS = ("x_px", "y_px", "width_px")
 
 
-def _uses(path: Path, line: PaintedLine, luma: Array, rests: Ground) -> bool:
-    """Whether a path leads over the line, and over its paint where there is some."""
-    at = meets(line, path)
-    return at is not None and (rests is not Ground.PAINT or under(luma, line, at) >= _PAINT_STANDS_OUT)
+def _over(line: PaintedLine, paths: Sequence[Path], luma: Array) -> tuple[Path, ...]:
+    """The paths that lead over paint, and those beside them where paint may be worn, dark or hidden."""
+    met = [(path, at, under(luma, line, at)) for path in paths if (at := meets(line, path)) is not None]
+    sure = [at[0] for _, at, stands_out in met if stands_out >= _PAINT_STANDS_OUT]
+
+    def beside(x: float, width: float) -> bool:
+        return any(abs(x - other) < _BESIDE_WIDTHS * width for other in sure)
+
+    return tuple(
+        path
+        for path, at, stands_out in met
+        if stands_out >= _PAINT_STANDS_OUT or (stands_out > _NO_PAINT and beside(*at))
+    )
 
 
 def _inside(lane: LaneProposal, size_px: Size) -> bool:

@@ -31,6 +31,7 @@ _FOCAL_SHARE = 0.8
 _CONFIRM_M = 5.0
 _WAITS_BEFORE_M = {Contact.FRONT: 1.0, Contact.REAR: 5.5}
 _LEAST_CONFIRM_PX = 8.0
+_STRAIGHT_WIDTHS = 0.35
 _MOST_LANES = 8
 
 
@@ -104,13 +105,13 @@ def lanes_across(
     met = [(path, *at) for path in paths if (at := meets(line, path)) is not None]
     if not met:
         return ()
-    width = median([at[2] for at in met if at[0].vehicle_class not in _TWO_WHEELS] or [at[2] for at in met])
-    met.sort(key=lambda at: at[1])
+    width = median([one[2] for one in met if one[0].vehicle_class not in _TWO_WHEELS] or [one[2] for one in met])
+    met.sort(key=lambda one: one[1])
     heaps = [[met[0]]]
-    for at in met[1:]:
-        if at[1] - heaps[-1][-1][1] > _APART_WIDTHS * width:
+    for one in met[1:]:
+        if one[1] - heaps[-1][-1][1] > _APART_WIDTHS * width:
             heaps.append([])
-        heaps[-1].append(at)
+        heaps[-1].append(one)
     centres = [median(x for _, x, _ in heap) for heap in heaps]
     lanes = [
         _lane(line, [path for path, _, _ in heap], _edges(centres, index, width), contact, ground, width)
@@ -143,10 +144,11 @@ def _lane(
     away = contact is Contact.REAR
     after = ground.row_after(row, width, _CONFIRM_M if away else -_CONFIRM_M)
     after = min(after, row - _LEAST_CONFIRM_PX) if away else max(after, row + _LEAST_CONFIRM_PX)
-    there = [at[0] for path in paths if (at := path.x_at(after)) is not None]
-    straight = _carried_on(paths, row, after, centre)
-    middle = median([*there, straight])
     larger = ground.scale(row, after)
+    straight = _carried_on(paths, row, after, centre)
+    # Whoever turns crosses the later row far aside: the confirm line is for those that go straight on.
+    there = [at[0] for path in paths if (at := path.x_at(after)) is not None]
+    middle = median([straight, *(x for x in there if abs(x - straight) < _STRAIGHT_WIDTHS * width * larger)])
     way = (middle - centre, after - row)
     length = float(np.hypot(*way))
     shift = line.slope * larger

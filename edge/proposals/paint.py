@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.proposals.paths import Path, Stop
+    from edge.records import Box
 
     Array = NDArray[float64]
 
@@ -40,7 +41,7 @@ _LARGE = 0.07
 
 @dataclass(frozen=True, slots=True)
 class PaintedLine:
-    """A line ``y = y_px + slope * (x - x_px)``, how far it stands out of the road (0 to 255), under how many paths.
+    """A line ``y = y_px + slope * (x - x_px)``: how far it stands out of the road, 0 to 255, and under how many paths.
 
     Vehicles are ``width_px`` wide there. ``waiting`` vehicles were seen to stand where one waits at this line, ``past`` ones stood beyond it.
     """
@@ -60,11 +61,22 @@ class PaintedLine:
         return self.y_px + self.slope * (x_px - self.x_px)
 
 
-def median_luma(pictures: Sequence[NDArray[uint8]]) -> Array:
-    """What stays in a picture when everything that moves is gone, as luma; BGR pictures of one size."""
-    luma = [np.rint(picture @ _LUMA).astype(np.uint8) for picture in pictures]
-    rows = np.median(np.stack(luma), axis=0)
-    return rows.astype(np.float64)
+def median_luma(pictures: Sequence[NDArray[uint8]], boxes_px: Sequence[Sequence[Box]]) -> Array:
+    """What stays in BGR pictures of one size when everything that moves or stands about is gone, as luma.
+
+    ``boxes_px`` are each picture's vehicles, left out: one that waits for most of a minute hides the line it waits at.
+    A place that is never free is as it mostly is.
+    """
+    luma = np.stack([picture @ _LUMA for picture in pictures]).astype(np.float32)
+    taken = np.zeros(luma.shape, np.bool_)
+    for index, boxes in enumerate(boxes_px):
+        for x1, y1, x2, y2 in boxes:
+            taken[index, max(0, int(y1) - 1) : int(y2) + 2, max(0, int(x1) - 1) : int(x2) + 2] = True
+    taken[:, taken.all(axis=0)] = False
+    luma[taken] = np.inf
+    luma.sort(axis=0)
+    middle = (len(luma) - taken.sum(axis=0) - 1) // 2
+    return np.asarray(np.take_along_axis(luma, middle[None], axis=0)[0], np.float64)
 
 
 def contrast(luma: Array, x_px: Array, y_px: Array, slope: Array | float, width_px: Array) -> Array:
@@ -106,7 +118,8 @@ def _along(luma: Array, path: Path) -> list[PaintedLine]:
     if len(rows) == 0:
         return []
     shape = (len(rows), len(_SLOPES))
-    table = contrast(luma, *(np.broadcast_to(v[:, None], shape) for v in (x, rows)), _SLOPES[None], width[:, None])
+    across, down = (np.broadcast_to(values[:, None], shape) for values in (x, rows))
+    table = contrast(luma, across, down, _SLOPES[None], width[:, None])
     best = table.max(axis=1)
     lines = []
     for _ in range(3):

@@ -75,8 +75,8 @@ class Path:
 
     @property
     def contact(self) -> Contact | None:
-        """The end that is seen: the rear of one that shrinks, the front of one that grows, None of one that does neither."""
-        few = max(1, len(self.t_s) // 5)
+        """The end that is seen: the rear of what shrinks on its way, the front of what grows, else None."""
+        few = min(3, len(self.t_s) // 2)
         growth = float(np.log(np.median(self.height_px[-few:]) / np.median(self.height_px[:few])))
         if abs(growth) < _GROWTH:
             return None

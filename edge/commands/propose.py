@@ -1,0 +1,107 @@
+"""``stopline propose``: a site file proposed from a recording, to be checked by a person."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge.commands.progress import replay_progress
+from edge.config import load_site
+from edge.detector import Detector, load_model
+from edge.durable import write_whole
+from edge.embedded import embedded_model
+from edge.errors import ConfigError, SourceError
+from edge.pipeline import detect_stream
+from edge.proposals.approach import propose_approach
+from edge.proposals.lamps import find_heads
+from edge.proposals.paint import median_luma
+from edge.proposals.paths import PathCollector
+from edge.proposals.pictures import PictureStack, small_size
+from edge.proposals.site_text import Recording, site_name, site_text
+from edge.records import NS_PER_S
+from edge.sources.video import open_video
+from edge.tracker import TrackerSettings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from edge.proposals.approach import ApproachProposal
+    from edge.sources.video import VideoSource
+
+
+@dataclass(frozen=True, slots=True)
+class ProposeRequest:
+    """What the command line asked for; ``out`` is None where the file goes to standard output."""
+
+    video: str
+    out: Path | None
+    site: str | None = None
+    group: str = "signal-1"
+    model: Path | None = None
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """The file's text and what was found."""
+
+    text: str
+    approach: ApproachProposal
+    heads: int
+
+
+def propose(request: ProposeRequest, console: Console) -> Proposed:
+    """Watch the recording and propose a site; written to ``request.out`` if one is named. Raises StoplineError."""
+    if request.out is not None and request.out.exists():
+        raise ConfigError(f"{request.out} is there already: name another file with --out, or remove it")
+    with open_video(request.video, live=False) as video:
+        proposed = _watch(request, video, console)
+    _check(proposed.text)
+    if request.out is not None:
+        _write(request.out, proposed.text)
+    return proposed
+
+
+def _watch(request: ProposeRequest, video: VideoSource, console: Console) -> Proposed:
+    model = load_model(request.model or embedded_model())
+    size = small_size(video.size_px)
+    scores = TrackerSettings(high=model.thresholds.high, low=model.thresholds.low)
+    paths, stack = PathCollector(scores, size), PictureStack(size)
+    detector = Detector(model, size, None, threads=request.threads)
+    frames, end_ns = 0, 0
+    with replay_progress(console, video.name, video.frame_count) as advance:
+        for frame, detections in detect_stream(video, detector):
+            stack.frame(frame, paths.frame(frame.t_ns, detections))
+            frames, end_ns = frames + 1, frame.t_ns
+            advance()
+    if not stack.pictures:
+        raise SourceError(f"{video.name} holds no picture: give a minute of the camera's video")
+    approach = propose_approach(paths.paths(), median_luma(stack.pictures, stack.boxes_px), size)
+    if approach is None:
+        raise SourceError(
+            f"No vehicle drives along the road in {video.name}: give a minute with traffic, or draw the lines by hand"
+        )
+    heads = find_heads(stack, approach)
+    name = Path(request.video).name
+    seen = Recording(name, video.size_px, size[0] / video.size_px[0], end_ns / NS_PER_S, frames)
+    site = request.site or site_name(Path(request.video).stem)
+    return Proposed(site_text(site, request.group, seen, approach, heads), approach, len(heads))
+
+
+def _check(text: str) -> None:
+    """Read the file as every other command will; ConfigError names what the caller has asked for wrongly."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "site.toml"
+        file.write_text(text)
+        load_site(file)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        write_whole(file, text.encode(), replace=False)
+    except FileExistsError:
+        raise ConfigError(f"{file} is there already: name another file with --out, or remove it") from None
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written ({error.strerror}): name another with --out") from None
