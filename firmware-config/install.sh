@@ -17,8 +17,8 @@ fail() { printf 'stopline: %s\n' "$*" >&2; exit 2; }
 [ -n "$(find "$here" -maxdepth 1 -name 'stopline-*.whl')" ] || fail "no stopline wheel lies beside install.sh: make the bundle with bundle.py and unpack it"
 
 install_packages() {
-  # chrony: the clock with a stated bound. nftables: the firewall. python3-lgpio: the lamp inputs; Debian builds it for
-  # every Python of its own. The camera's packages exist on Raspberry Pi OS alone.
+  # chrony: the clock with a stated bound. nftables: the firewall. The packages of the lamp
+  # inputs (lgpio), of the camera and of the boot EEPROM exist on Raspberry Pi OS alone.
   packages="python3 python3-venv ca-certificates chrony nftables"
   for wish in python3-lgpio python3-picamera2 rpi-eeprom; do
     if apt-cache show "$wish" >/dev/null 2>&1; then packages="$packages $wish"; else say "no package $wish here: left out"; fi
@@ -43,6 +43,14 @@ make_user() {
   install -d -m 0750 -o root -g stopline /etc/stopline
 }
 
+# Raspberry Pi OS has lgpio as a package; elsewhere there is a wheel for some Pythons and none for others.
+install_lamp_inputs() {
+  "$venv/bin/python" -c 'import lgpio' 2>/dev/null && return 0
+  "$venv/bin/python" -m pip install "$@" --only-binary=:all: 'lgpio>=0.2.2' 2>/dev/null && return 0
+  if grep -qs 'Raspberry Pi' /proc/device-tree/model; then fail "lgpio cannot be installed, so no lamp input could be read: apt install python3-lgpio"; fi
+  say "no lgpio for this Python here, and no Raspberry Pi: lamps on wires cannot be read"
+}
+
 install_program() {
   # The system's packages are seen (picamera2 comes from there); what the lock names is installed in front of them.
   [ -x "$venv/bin/python" ] || python3 -m venv --system-site-packages "$venv"
@@ -51,9 +59,7 @@ install_program() {
   say "installing the program into $venv"
   "$venv/bin/python" -m pip install "$@" --ignore-installed --require-hashes --requirement "$here/requirements.txt"
   "$venv/bin/python" -m pip install "$@" --no-deps --force-reinstall "$here"/stopline-*.whl
-  if ! "$venv/bin/python" -c 'import lgpio' 2>/dev/null; then
-    "$venv/bin/python" -m pip install "$@" 'lgpio>=0.2.2'
-  fi
+  install_lamp_inputs "$@"
   ln -sf "$venv/bin/stopline" /usr/local/bin/stopline
   stopline --version
 }
