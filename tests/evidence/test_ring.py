@@ -88,6 +88,25 @@ def test_the_end_of_the_stream_makes_every_hold_ready_and_the_excerpt_says_so() 
     assert reason == "The clip ends 5.0 s earlier than planned: the video ended there."
 
 
+def test_a_stream_that_begins_again_waits_for_its_own_pictures_and_keeps_none_of_the_old() -> None:
+    """A camera that was lost and opened anew counts from 0 once more, or goes on counting: neither may be mixed up."""
+    for first in (0, 100):
+        ring = running()
+        stream(ring, 0, 100)
+        ring.end()
+        ring.start(FORMAT)
+        hold = ring.hold(200 * STEP_NS, 250 * STEP_NS)
+        assert not hold.is_ready
+        for index in range(first, first + 60):
+            ring.packet(packet(index, 100, is_key=index % 25 == 0))
+            ring.frame(index, index, (200 + index - first) * STEP_NS, is_key=index % 25 == 0)
+        assert hold.is_ready
+        excerpt = hold.take()
+        assert excerpt.shortened == ()
+        assert excerpt.packets[0].pts == first
+        assert excerpt.times_ns[0] == 200 * STEP_NS
+
+
 def test_a_span_from_before_the_stream_begins_later_and_says_so() -> None:
     ring = running()
     stream(ring, 0, 100)
