@@ -128,9 +128,8 @@ def check(raw: bytes, keys: Mapping[str, Key], bundle: bytes | None = None, site
         except (ChangedError, *_UNREADABLE) as error:
             unreadable = f"The {what} cannot be read for what it should be."
             report.add(str(error) if isinstance(error, ChangedError) else unreadable, Outcome.CHANGED)
+        if report.findings and report.findings[-1].outcome in (Outcome.STATED, Outcome.CHANGED):
             break
-        if any(finding.outcome is Outcome.STATED for finding in report.findings):
-            break  # there is no verdict to compute
     return report
 
 
@@ -644,10 +643,9 @@ def _check_verdict(report: Report) -> None:
         report.add(f"Computed again: {words}.", Outcome.DIFFERS)
     if any(data["omitted"].values()):
         report.add("The event had to leave out its oldest rows, which the verdict may rest on.", Outcome.INCOMPLETE)
+    least = data["red_time"]["at_least_s"]
     if not odd:
-        report.add(
-            f"Computed again from the raw data: a violation, at least {data['red_time']['at_least_s']} s into red."
-        )
+        report.add(f"Computed again from the raw data: a violation, and red for at least {least} s, as the event says.")
 
 
 def main() -> int:

@@ -195,5 +195,6 @@ def test_a_change_is_a_signed_event_with_a_place_in_the_ledger(tmp_path: Path) -
     name, native = verify.load_key(key.public.pem)
     report = verify.check(row.message.payload, {name: native})
     assert (report.outcome, report.intact) == (verify.Outcome.STATED, True)
+    assert verify.check(row.message.payload, {}).outcome is verify.Outcome.UNTRUSTED
     touched = verify.check(row.message.payload.replace(b"250.0 ms", b"50.0 ms"), {name: native})
     assert touched.outcome is verify.Outcome.CHANGED
