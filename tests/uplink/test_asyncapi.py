@@ -129,7 +129,7 @@ def change_of_state(outbox: Outbox, topics: Topics) -> None:
 
 def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
     """All that a node publishes in its life, from the greeting to the goodbye, and what a receiver answers."""
-    raw = event.sign(unsigned(), KEY)
+    raw = event.sign(unsigned(sequence=2), KEY)  # the change of state has the number before it
     with Listener(broker.port) as listener, receiving(outbox._path.parent, broker.url):
         birth = Birth(ORIGIN.software, ORIGIN.model_sha256, SITE.sha256, KEY.kid)
         uplink = Uplink(
@@ -151,9 +151,11 @@ def everything_sent(broker: Mosquitto, outbox: Outbox) -> list[Heard]:
             outbox.append(message)
         wait_until(lambda: listener.on(uplink.topics.health) and listener.on(uplink.topics.violation))
         wait_until(lambda: listener.on(uplink.topics.state))
+        state_id = json.loads(listener.on(uplink.topics.state)[0].payload)["id"]
         uplink.close(10)
         wait_until(lambda: len(listener.on(uplink.topics.status)) == 2)
         wait_until(lambda: listener.on(uplink.topics.receipt(EVENT_ID)), what="the receipt")
+        wait_until(lambda: listener.on(uplink.topics.receipt(state_id)), what="the receipt for the change of state")
         assert listener.on(uplink.topics.violation)[0].payload == raw
         return list(listener.heard)
 
