@@ -53,7 +53,7 @@ install_lamp_inputs() {
 
 install_program() {
   # The system's packages are seen (picamera2 comes from there); what the lock names is installed in front of them.
-  [ -x "$venv/bin/python" ] || python3 -m venv --system-site-packages "$venv"
+  [ -x "$venv/bin/pip" ] || python3 -m venv --system-site-packages "$venv"
   set -- --quiet --disable-pip-version-check --no-cache-dir
   if [ -d "$here/wheels" ]; then set -- "$@" --no-index --find-links "$here/wheels"; fi
   say "installing the program into $venv"
