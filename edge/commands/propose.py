@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from edge.sources.video import VideoSource
 
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
 @dataclass(frozen=True, slots=True)
 class ProposeRequest:
     """What the command line asked for; ``out`` is None where the file goes to standard output."""
@@ -54,11 +58,14 @@ class Proposed:
 
 def propose(request: ProposeRequest, console: Console) -> Proposed:
     """Watch the recording and propose a site; written to ``request.out`` if one is named. Raises StoplineError."""
+    for option, name in (("--id", request.site), ("--group", request.group)):
+        if name is not None and not _NAME.fullmatch(name):
+            raise ConfigError(f"{option} {name!r} is no name: take letters, digits, '.', '_' and '-', at most 64")
     if request.out is not None and request.out.exists():
         raise ConfigError(f"{request.out} is there already: name another file with --out, or remove it")
     with open_video(request.video, live=False) as video:
         proposed = _watch(request, video, console)
-    _check(proposed.text)
+    _check(request.video, proposed.text)
     if request.out is not None:
         _write(request.out, proposed.text)
     return proposed
@@ -90,12 +97,17 @@ def _watch(request: ProposeRequest, video: VideoSource, console: Console) -> Pro
     return Proposed(site_text(site, request.group, seen, approach, heads), approach, len(heads))
 
 
-def _check(text: str) -> None:
-    """Read the file as every other command will; ConfigError names what the caller has asked for wrongly."""
+def _check(video: str, text: str) -> None:
+    """Read the file as every other command will: paths may lead to lines that no site can have."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "site.toml"
         file.write_text(text)
-        load_site(file)
+        try:
+            load_site(file)
+        except ConfigError as error:
+            raise SourceError(
+                f"What {video} shows makes no site ({str(error).removeprefix(str(file))}): draw the lines by hand"
+            ) from None
 
 
 def _write(file: Path, text: str) -> None:

@@ -71,7 +71,7 @@ class HeadProposal:
         """What it rests on, in a sentence."""
         return (
             f"Red and green by turns at one place; read in {self.read_share:.0%} of the pictures looked at. "
-            f"Vehicles drove over the line {self.on_green} times on its green, {self.on_red} times on its red."
+            f"On its green {self.on_green} vehicles drove over the line, on its red {self.on_red}."
         )
 
 

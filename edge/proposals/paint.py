@@ -43,7 +43,8 @@ _LARGE = 0.07
 class PaintedLine:
     """A line ``y = y_px + slope * (x - x_px)``: how far it stands out of the road, 0 to 255, and under how many paths.
 
-    Vehicles are ``width_px`` wide there. ``waiting`` vehicles were seen to stand where one waits at this line, ``past`` ones stood beyond it.
+    Vehicles are ``width_px`` wide there. ``waiting`` of them were seen to stand where one waits at it, ``past`` of them
+    beyond it. ``total`` ranks lines.
     """
 
     x_px: float

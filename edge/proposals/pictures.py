@@ -45,6 +45,8 @@ class PictureStack:
         self.pictures.append(frame.picture.scaled(self._size_px))
         self.boxes_px.append(boxes_px)
         if len(self.pictures) >= _MOST:
-            self._step_ns *= 2
             for kept in (self.times_ns, self.pictures, self.boxes_px):
                 del kept[1::2]
+            # Where pictures come more slowly than they were wanted, what they come at counts.
+            self._step_ns = max(2 * self._step_ns, self.times_ns[1] - self.times_ns[0])
+            self._next_ns = self.times_ns[-1] + self._step_ns

@@ -58,7 +58,7 @@ def site_text(site: str, group: str, seen: Recording, approach: ApproachProposal
 
 def site_name(name: str) -> str:
     """A site's id made of a file's name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:64] or "site"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:64] or "site"
 
 
 def _head(seen: Recording) -> Iterable[str]:
