@@ -52,7 +52,7 @@ _HARDWARE_ENCODER = Path("/dev/video11")
 _MOST_REOPENINGS = 3
 _PAUSE_S = 1.0
 # A driver that hangs does so for ever; a healthy one stops within a picture or two.
-_CLOSE_S = 5.0
+_CLOSE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +192,10 @@ class PicameraSource:
         self._tell(f"{self.name} gave no picture for {self._timeout_s:g} s; it is opened anew")
         with self._changing:
             camera, self._camera = self._camera, None
-            if camera is not None and not camera.close():
+            if camera is not None and (hinders := camera.close()):
                 raise SourceError(
-                    f"{self.name} is not let go by its driver: restart the node, and the Pi if that does not help"
+                    f"{self.name} is not let go by its driver ({hinders}): restart the node, and the Pi if that does "
+                    "not help"
                 )
             if self._over.is_set():
                 return
@@ -215,8 +216,8 @@ class PicameraSource:
         self._over.set()
         with self._changing:
             camera, self._camera = self._camera, None
-            if camera is not None and not camera.close():
-                self._tell(f"{self.name} was not let go by its driver; it is free once this program has ended")
+            if camera is not None and (hinders := camera.close()):
+                self._tell(f"{self.name} is not let go by its driver ({hinders}) before this program has ended")
             if self._feed is not None:
                 self._feed.end()
 
@@ -244,7 +245,7 @@ class _OpenCamera:
 
     def __init__(self, settings: PicameraSettings, feed: PacketFeed | None) -> None:
         module = _picamera2()
-        self._is_closed = False
+        self._hinders: str | None = f"no answer for {_CLOSE_S:g} s"
         try:
             self._camera = module.Picamera2(settings.number, tuning=_tuning(module, settings))
         except (RuntimeError, OSError, LookupError, ValueError) as error:
@@ -294,23 +295,25 @@ class _OpenCamera:
             frame,
         )
 
-    def close(self) -> bool:
-        """Flush, stop and let go; False where the driver does not, which only the end of the process can mend."""
+    def close(self) -> str | None:
+        """Flush, stop and let go; says what hinders it, which only the end of the process can mend."""
         closer = threading.Thread(target=self._close, name="picamera-close", daemon=True)
         closer.start()
         closer.join(_CLOSE_S)
-        if not self._is_closed:
+        if self._hinders is not None:
             atexit.unregister(self._camera.close)  # it would hang the end of the process as well
-        return self._is_closed
+        return self._hinders
 
     def _close(self) -> None:
         with suppress(InvalidStateError):
             self._camera.cancel_all_and_flush()  # else a stop waits behind the request that never comes
-        with suppress(RuntimeError, OSError):
+        try:
             self._camera.stop_encoder()
-        with suppress(RuntimeError, OSError):
             self._camera.close()
-            self._is_closed = True
+        except (RuntimeError, OSError) as error:
+            self._hinders = _root(error)
+        else:
+            self._hinders = None
 
 
 def _picamera2() -> Any:

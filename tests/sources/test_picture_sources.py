@@ -86,15 +86,17 @@ def test_pictures_come_live_with_rising_instants_of_the_monotonic_clock(opened: 
     assert source.is_live
     ages_ns = []
     frames = []
-    for frame in islice(iter(source), 20):
+    for frame in islice(iter(source), 50):
         ages_ns.append(time.monotonic_ns() - frame.t_ns)
         frames.append(frame)
     assert all(later.t_ns > earlier.t_ns for earlier, later in pairwise(frames))
     assert 0 <= min(ages_ns) < NS_PER_S
     steps_ns = [
-        (later.t_ns - earlier.t_ns) / (later.sequence - earlier.sequence) for earlier, later in pairwise(frames)
+        (later.t_ns - earlier.t_ns) / (later.sequence - earlier.sequence) for earlier, later in pairwise(frames[20:])
     ]
-    assert 20e6 < np.median(steps_ns) < 80e6  # 25 a second, on a machine that may be busy
+    assert (
+        20e6 < np.median(steps_ns) < 80e6
+    )  # 25 a second, on a machine that may be busy, once what waited has been read
 
 
 def test_pictures_are_numbered_with_the_dropped_ones_included(opened: Callable[..., Source]) -> None:
