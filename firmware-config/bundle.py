@@ -18,6 +18,8 @@ import tempfile
 import tomllib
 from pathlib import Path
 
+from packaging.markers import Marker
+
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE = ROOT / "firmware-config"
 PARTS = ("install.sh", "rootfs", "boot", "image", "README.md")
@@ -57,6 +59,19 @@ def runtime_lock(root: Path) -> str:
         wanted |= more
 
 
+def lock_for(lock: str, python: str) -> str:
+    """The entries that count on the device, their conditions taken off: pip would ask this machine's Python of them."""
+    there = {"python_version": python, "python_full_version": f"{python}.0", "implementation_name": "cpython"}
+    there |= {"sys_platform": "linux", "platform_system": "Linux", "platform_machine": "aarch64", "os_name": "posix"}
+    kept = []
+    for entry in re.split(r"\n(?=[a-z0-9])", lock):
+        first, _, rest = entry.partition("\n")
+        wish, _, condition = first.removesuffix("\\").partition(" ; ")
+        if not condition or Marker(condition.strip()).evaluate(there):
+            kept.append(f"{wish.rstrip()} \\\n{rest}")
+    return "\n".join(kept)
+
+
 def _name(line: str) -> str:
     found = re.match(r"[A-Za-z0-9._-]+", line)
     return found.group().lower().replace("_", "-") if found else ""
@@ -66,7 +81,10 @@ def _fetch(requirements: Path, into: Path, python: str) -> None:
     platforms = [f"--platform=manylinux_{version}_aarch64" for version in MANYLINUX]
     only = ["--only-binary=:all:", f"--python-version={python}", *platforms, "--platform=manylinux2014_aarch64"]
     into_it = ["--no-deps", "--dest", str(into), *only]
-    _pip("download", *into_it, "--require-hashes", "--requirement", str(requirements))
+    there = requirements.with_name("requirements-there.txt")
+    there.write_text(lock_for(requirements.read_text(encoding="utf-8"), python), encoding="utf-8")
+    _pip("download", *into_it, "--require-hashes", "--requirement", str(there))
+    there.unlink()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for wish in project["optional-dependencies"]["pi"]:
         try:

@@ -47,3 +47,16 @@ def test_the_seed_unpacks_what_the_bundle_makes() -> None:
     assert "/opt/stopline-install/install.sh" in seed
     for part in bundle().PARTS:
         assert (ROOT / "firmware-config" / part).exists()
+
+
+def test_conditions_are_judged_for_the_devices_python() -> None:
+    """pip asks the Python that it runs in, even where it downloads for another."""
+    module = bundle()
+    lock = module.runtime_lock(ROOT)
+    by_python = {python: module.lock_for(lock, python) for python in ("3.11", "3.13")}
+    numpy = {python: re.findall(r"^numpy==(\S+)", text, re.MULTILINE) for python, text in by_python.items()}
+    assert [len(versions) for versions in numpy.values()] == [1, 1]
+    assert numpy["3.11"] != numpy["3.13"], "the lock has a numpy for each; with one alone this test says nothing"
+    for text in by_python.values():
+        assert " ; " not in text
+        assert "colorama" not in text, "for Windows alone"
