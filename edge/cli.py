@@ -18,7 +18,7 @@ from edge.cli_ledger import ledger_app
 from edge.cli_propose import propose
 from edge.cli_receive import receive_app
 from edge.cli_ui import ui
-from edge.errors import StoplineError
+from edge.errors import NodeError, StoplineError
 
 if TYPE_CHECKING:
     from edge.commands.verify import Recomputed
@@ -55,12 +55,12 @@ Identity = Annotated[
 
 
 def main() -> None:
-    """Run the command line; what the user can mend ends in one sentence and exit code 2."""
+    """Run the command line; what the user can mend ends in one sentence and exit code 2, a node that failed in 1."""
     try:
         app()
     except StoplineError as error:
         print(f"stopline: {error}", file=sys.stderr)
-        sys.exit(2)
+        sys.exit(1 if isinstance(error, NodeError) else 2)
     except KeyboardInterrupt:
         print("stopline: stopped", file=sys.stderr)
         sys.exit(130)
@@ -151,7 +151,7 @@ def run(
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of the detector.")] = 1,
 ) -> None:
-    """Watch a junction live, until SIGTERM or Ctrl-C."""
+    """Watch a junction live, until SIGTERM or Ctrl-C; exit code 1 where it failed at work and may be started again."""
     from edge.commands.run import RunRequest
     from edge.commands.run import run as run_node
 

@@ -13,6 +13,10 @@ class SourceError(StoplineError):
     """A video, camera or lamp source that cannot be opened or has failed."""
 
 
+class NodeError(StoplineError):
+    """A node at work that cannot go on and may when it is started again; the command line ends with exit code 1."""
+
+
 class ModelError(StoplineError):
     """A detector model that cannot be loaded or does not fit its description."""
 

@@ -28,7 +28,7 @@ from edge.commands.chain import (
 )
 from edge.config import load_node, load_site
 from edge.delivery import Keeping
-from edge.errors import ConfigError, OutboxError
+from edge.errors import ConfigError, EvidenceError, LedgerError, NodeError, OutboxError, SourceError
 from edge.evidence.keeper import CaseKeeper
 from edge.exposition import PrometheusFile
 from edge.keys import load_public_keys, load_signing_key
@@ -46,7 +46,7 @@ from edge.records import NS_PER_S
 from edge.selftest import self_test
 from edge.sources.gpio import open_gpio
 from edge.sources.picamera import is_picamera, open_picamera
-from edge.sources.steady import SteadyVideo
+from edge.sources.steady import FIRST_S, SteadyVideo
 from edge.sources.timeline import read_timeline
 from edge.sources.video import open_video
 from edge.telemetry import Gauges, Telemetry
@@ -97,7 +97,7 @@ class RunReport:
 
 
 def run(request: RunRequest) -> RunReport:
-    """Judge a live source until SIGTERM or SIGINT. Raises SourceError where camera or lamps fail."""
+    """Judge a live source until SIGTERM or SIGINT. Raises NodeError where camera, lamps or disk fail at work."""
     site, node = load_site(request.site), load_node(request.node)
     key = load_signing_key(node.node.key)
     receivers = load_public_keys(node.receiver.keys) if node.receiver else {}
@@ -108,7 +108,7 @@ def run(request: RunRequest) -> RunReport:
     ring = ring_for(evidence, site)
     identity = Identity(node.node.id, key, detector.model.sha256)
     topics = Topics(node.broker.prefix if node.broker else DEFAULT_PREFIX, site.site.id, node.node.id)
-    with ExitStack() as stack:
+    with _at_work(), ExitStack() as stack:
         if also is not None:
             stack.callback(also.remove)
         video = _open_live(request.source, site, ring)
@@ -247,10 +247,23 @@ def _sealed(node: Node, file: Path) -> Evidence:
     return node.evidence
 
 
+@contextmanager
+def _at_work() -> Iterator[None]:
+    """Camera, lamps or disk that fail at work may be well again: whoever started the node is to start it anew."""
+    try:
+        yield
+    except (SourceError, OutboxError, LedgerError, EvidenceError) as error:
+        raise NodeError(str(error)) from error
+
+
 def _open_live(source: str, site: Site, ring: PacketRing) -> SteadyVideo | PicameraSource:
     if is_picamera(source):
         return open_picamera(source, site.camera, tap=ring, tell=_tell)
-    video = SteadyVideo(lambda: open_video(source, tap=ring), _tell)
+    if ":" not in source and not source.startswith("/dev/"):
+        raise ConfigError(
+            f"{source} is no camera: give an rtsp:// URL or /dev/video0; 'stopline replay' takes a recording"
+        )
+    video = SteadyVideo(lambda: open_video(source, tap=ring), _tell, first_s=FIRST_S)
     if not video.is_live:
         video.close()
         raise ConfigError(f"{source} is a recording: use 'stopline replay' for it")

@@ -17,15 +17,19 @@ if TYPE_CHECKING:
     from edge.records import Frame, Size
     from edge.sources.video import VideoSource
 
-PATIENCE_S: Final = 60.0
+# The device's unit shoots a node that judged nothing for 30 s, and gives it two minutes for the first picture: within
+# these times it ends by itself, and so seldom that a camera that is away for hours does not restart the machine.
+PATIENCE_S: Final = 25.0
+FIRST_S: Final = 75.0
 _PAUSE_S = 0.5
 
 
 class SteadyVideo:
     """What ``VideoSource`` is, for as long as the camera comes back within ``patience_s`` each time; iterate once.
 
-    ``opened`` opens the source; the first time it fails at once. ``tell`` is given a sentence whenever it is lost and
-    found. Frames are numbered through. ``reopened`` counts how often it was opened anew.
+    ``opened`` opens the source; the first time it is tried for ``first_s``, since a camera may start more slowly than
+    the node. ``tell`` is given a sentence whenever it is lost and found. Frames are numbered through. ``reopened``
+    counts how often it was opened anew.
     """
 
     def __init__(
@@ -33,6 +37,7 @@ class SteadyVideo:
         opened: Callable[[], VideoSource],
         tell: Callable[[str], None] = lambda _: None,
         patience_s: float = PATIENCE_S,
+        first_s: float = 0.0,
     ) -> None:
         self._opened = opened
         self._tell = tell
@@ -40,7 +45,7 @@ class SteadyVideo:
         self._over = threading.Event()
         self._changing = threading.Lock()
         self._before = VideoStats()
-        self._video = opened()
+        self._video = self._first(time.monotonic() + first_s)
         self.reopened = 0
 
     @property
@@ -79,6 +84,19 @@ class SteadyVideo:
                     self._reopen(error)
             if self._over.is_set() or not self.is_live:
                 return
+
+    def _first(self, give_up_s: float) -> VideoSource:
+        told = False
+        while True:
+            try:
+                return self._opened()
+            except SourceError as error:
+                if time.monotonic() >= give_up_s:
+                    raise
+                if not told:
+                    self._tell(f"{error}; it is tried again for a while")
+                told = True
+                self._over.wait(_PAUSE_S)
 
     def _reopen(self, error: SourceError) -> None:
         """Open the source anew, trying for as long as there is patience."""

@@ -13,7 +13,7 @@ from edge.errors import SourceError
 from edge.sources.steady import SteadyVideo
 from edge.sources.video import VideoSource, open_video
 from tests.command import ROOT
-from tests.live import free_udp_port, live
+from tests.live import free_udp_port, live, send_live
 
 if TYPE_CHECKING:
     from edge.records import Frame
@@ -74,6 +74,20 @@ def test_what_was_never_there_fails_at_once() -> None:
     with pytest.raises(SourceError, match="cannot be opened"):
         SteadyVideo(lambda: opened(free_udp_port()))
     assert time.monotonic() - began_s < 10
+
+
+@pytest.mark.slow
+def test_a_camera_that_starts_more_slowly_than_the_node_is_waited_for() -> None:
+    port = free_udp_port()
+    told: list[str] = []
+    late = threading.Timer(2.5, lambda: send_live(VIDEO, port, 4.0))
+    late.start()
+    with SteadyVideo(lambda: opened(port), told.append, first_s=30.0) as video:
+        assert next(iter(video)).sequence >= 0
+        assert video.reopened == 0
+    late.join(10)
+    (words,) = told
+    assert "tried again" in words
 
 
 def test_a_recording_ends_once() -> None:
