@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[uint8]
     Series = NDArray[bool_]
 
-_COLOURED = 40  # of 255: how far a lit lamp's colour stands out of grey
+_LEAST_SWING = 18.0  # of 255: by how much more coloured light a lit lamp has than a dark one
 _LEAST_SHARE, _MOST_SHARE = 0.05, 0.95
 _LEAST_PICTURES = 3
 _MOST_PIXELS = 20_000
@@ -99,26 +99,38 @@ def find_heads(stack: PictureStack, approach: ApproachProposal) -> tuple[HeadPro
 
 
 def _coloured(pictures: Sequence[Pixels], lamp: Lamp) -> Pixels:
-    """How red, or how green, every pixel is in every picture, as ``edge.glow`` has it; 0 to 255."""
+    """The red, or green, light of every pixel in every picture, 0 to 255: colour counts more the brighter it is.
+
+    So a lens in the sun, coloured but dark, is told from a lamp; as ``edge.glow.read_head`` does it.
+    """
     planes = []
     for picture in pictures:
         blue, green, red = np.moveaxis(picture.astype(np.int16), -1, 0)
         cold = np.minimum(green, blue + blue // 10)
         plane = red - np.maximum(green, blue) if lamp is Lamp.RED else cold - red
-        planes.append(np.clip(plane, 0, 255).astype(np.uint8))
+        bright = (picture.max(axis=2) / np.float32(255)) ** 2
+        planes.append(np.clip(plane * bright, 0, 255).astype(np.uint8))
     return np.stack(planes)
 
 
 def _spots(strength: Pixels) -> list[_Spot]:
     """Places that are coloured in some pictures and not in others, and do not flicker."""
-    lit = strength > _COLOURED
+    swings, lit = _lit(strength)
     count = lit.sum(axis=0)
     changes = (lit[1:] != lit[:-1]).sum(axis=0)
     total = len(lit)
     some = (count >= max(_LEAST_PICTURES, _LEAST_SHARE * total)) & (count <= _MOST_SHARE * total)
     steady = changes <= max(2, _MOST_CHANGES_SHARE * total)
-    groups = _connected(some & steady)
+    groups = _connected(some & steady & swings)
     return [_spot(strength, group) for group in groups[:_MOST_SPOTS]]
+
+
+def _lit(strength: Pixels | Array) -> tuple[NDArray[bool_], NDArray[bool_]]:
+    """Which places swing, and when they are on the upper side; the two most extreme pictures are left aside."""
+    aside = _LEAST_PICTURES - 1
+    ordered = np.partition(strength, (aside, len(strength) - 1 - aside), axis=0)
+    low, high = ordered[aside].astype(np.float32), ordered[-1 - aside].astype(np.float32)
+    return high - low >= _LEAST_SWING, strength > (low + high) / 2
 
 
 def _connected(mask: NDArray[bool_]) -> list[list[tuple[int, int]]]:
@@ -141,10 +153,10 @@ def _spot(strength: Pixels, group: Iterable[tuple[int, int]]) -> _Spot:
     rows, columns = np.array(list(group)).T
     values = strength[:, rows, columns].astype(np.float64)
     weights = values.max(axis=0)
-    strongest = values[:, np.argsort(weights)[-9:]]
+    strongest = np.median(values[:, np.argsort(weights)[-9:]], axis=1)
     extent = float(max(np.ptp(rows), np.ptp(columns))) + 1.0
-    lit = np.median(strongest, axis=1) > _COLOURED
-    return _Spot(float(columns @ weights / weights.sum()), float(rows @ weights / weights.sum()), extent, lit)
+    _, lit = _lit(strongest[:, None])
+    return _Spot(float(columns @ weights / weights.sum()), float(rows @ weights / weights.sum()), extent, lit[:, 0])
 
 
 def _take_turns(red: _Spot, green: _Spot, most_px: float) -> bool:
