@@ -108,7 +108,7 @@ def test_from_the_address_to_a_signed_decision(page: BrowserPage, sealed_replay:
     assert "token" not in page.url
     picture(page, "review-list")
     page.get_by_role("link", name="2026-05-04 06:00").click()
-    assert page.get_by_text("unchanged since it was signed").is_visible()
+    page.get_by_text("unchanged since it was signed").first.wait_for()
     stills = page.locator("figure img")
     assert stills.count() == 2
     for number in range(2):
@@ -120,9 +120,9 @@ def test_from_the_address_to_a_signed_decision(page: BrowserPage, sealed_replay:
     picture(page, "review-case")
     page.get_by_label("Why it is rejected").select_option(label="an emergency vehicle on duty")
     page.get_by_role("button", name="Reject").click()
-    assert page.get_by_role("status").inner_text().startswith("rejected")
+    page.get_by_role("status").filter(has_text="rejected").wait_for()
     page.get_by_role("button", name="Confirm").click()
-    assert page.get_by_role("status").inner_text().startswith("confirmed")
+    page.get_by_role("status").filter(has_text="confirmed").wait_for()
     lines = (sealed_replay / "out/decisions.jsonl").read_bytes().splitlines()
     assert [json.loads(line)["choice"] for line in lines] == ["reject", "confirm"]
     assert check_chain(lines, load_public_keys([sealed_replay / "reviewer.pub.pem"])) == []
@@ -152,6 +152,7 @@ def test_axe_finds_no_serious_violation(page: BrowserPage, scheme: str, width: i
     page.set_viewport_size({"width": width, "height": 844})
     assert violations(page) == []
     page.get_by_role("link", name="2026-05-04 06:00").click()
+    page.wait_for_url("**/case/**")
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     if (scheme, width) == ("dark", 390):
@@ -160,8 +161,8 @@ def test_axe_finds_no_serious_violation(page: BrowserPage, scheme: str, width: i
 
 def test_it_is_read_in_german_and_french(page: BrowserPage) -> None:
     page.get_by_role("link", name="Deutsch").click()
-    assert page.get_by_role("heading", name="Fälle").is_visible()
+    page.get_by_role("heading", name="Fälle").wait_for()
     page.get_by_role("link", name="2026-05-04 06:00").click()
-    assert page.get_by_role("button", name="Bestätigen").is_visible()
+    page.get_by_role("button", name="Bestätigen").wait_for()
     page.get_by_role("link", name="Français").click()
-    assert page.get_by_role("button", name="Confirmer").is_visible()
+    page.get_by_role("button", name="Confirmer").wait_for()
