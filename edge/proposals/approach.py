@@ -70,7 +70,7 @@ def _of_contact(paths: Sequence[Path], luma: Array, size_px: Size, contact: Cont
         line, rests = replace(stood, total=float(len(stops))), Ground.STOPS
     else:
         line, rests = _guess(driven), Ground.GUESS
-    crossed = as_crossed(line) if rests is Ground.PAINT else line
+    crossed = as_crossed(line, contact) if rests is Ground.PAINT else line
     used = _over(line, driven, luma) if rests is Ground.PAINT else driven
     lanes = tuple(lane for lane in lanes_across(crossed, used, contact, ground) if _inside(lane, size_px))
     if not lanes:

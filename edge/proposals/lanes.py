@@ -22,9 +22,9 @@ _TWO_WHEELS = (VehicleClass.MOTORCYCLE, VehicleClass.BICYCLE)
 # Places on the line this far apart, in widths of a car there, belong to two lanes; half a lane without a neighbour.
 _APART_WIDTHS = 0.6
 _HALF_LANE_WIDTHS = 0.7
-# What of a vehicle the camera sees lowest, bumper or tyre, lies behind its end or above the road: on the line it is
-# seen so much higher in the picture than the paint, in widths of a car.
-_ABOVE_PAINT_WIDTHS = 0.1
+# What of a vehicle the camera sees lowest, bumper or tyre, lies behind its end or above the road: it is seen higher in
+# the picture, about 0.09 of a car's width. And the line is passed at its edge towards the junction, not in its middle.
+_ABOVE_PAINT_WIDTHS = {Contact.FRONT: 0.06, Contact.REAR: 0.12}
 # For distances along the road: a car's box is about so wide, a camera's focal length about so much of its picture.
 _CAR_M = 2.0
 _FOCAL_SHARE = 0.8
@@ -93,9 +93,10 @@ def line_from_stops(stops: Sequence[Stop], contact: Contact, ground: Ground) -> 
     return PaintedLine(foremost.x_px, row, 0.0, width, waiting=len(stops))
 
 
-def as_crossed(line: PaintedLine) -> PaintedLine:
+def as_crossed(line: PaintedLine, contact: Contact) -> PaintedLine:
     """Where the bottom of a box is when its vehicle is over the paint: a little higher in the picture."""
-    return PaintedLine(line.x_px, line.y_px - _ABOVE_PAINT_WIDTHS * line.width_px, line.slope, line.width_px)
+    higher_px = _ABOVE_PAINT_WIDTHS[contact] * line.width_px
+    return PaintedLine(line.x_px, line.y_px - higher_px, line.slope, line.width_px)
 
 
 def lanes_across(

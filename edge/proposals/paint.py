@@ -37,6 +37,9 @@ _WAITS = {Contact.FRONT: (-0.15, 1.5), Contact.REAR: (0.3, 3.0)}
 _NEAR_PAST_HEIGHTS = 3.0
 # A vehicle this wide, as a share of the picture's, is seen large enough for this to be the approach that is filmed.
 _LARGE = 0.07
+# Below this it is too small to be judged; and paint must be there under so much of the paths that cross it.
+_SMALL = 0.02
+_LEAST_UNDER = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +112,9 @@ def find_line(luma: Array, paths: Sequence[Path], stops: Sequence[Stop], contact
     """
     longest = sorted(paths, key=lambda path: -abs(path.moved_px[1]))[:_MOST_PATHS]
     found = [line for path in longest for line in _along(luma, path)]
-    judged = [_supported(luma, line, longest, stops, contact) for line in found]
-    return max(judged, key=lambda line: line.total, default=None)
+    large = (line for line in found if line.width_px >= _SMALL * luma.shape[1])
+    judged = (_supported(luma, line, longest, stops, contact) for line in large)
+    return max((line for line in judged if line is not None), key=lambda line: line.total, default=None)
 
 
 def _along(luma: Array, path: Path) -> list[PaintedLine]:
@@ -142,10 +146,12 @@ def _row_by_row(path: Path, high: int) -> tuple[Array, Array, Array]:
 
 def _supported(
     luma: Array, line: PaintedLine, paths: Sequence[Path], stops: Sequence[Stop], contact: Contact
-) -> PaintedLine:
-    """The line with what all paths and stops say of it."""
+) -> PaintedLine | None:
+    """The line with what all paths and stops say of it, None where most paths cross no paint on it."""
     seen = [under(luma, line, at) for path in paths if (at := meets(line, path)) is not None]
     good = [value for value in seen if value >= _LEAST_SCORE]
+    if len(good) < max(1.0, _LEAST_UNDER * len(seen)):
+        return None
     bad = sum(1 for value in seen if value < 0)
     first, last = _WAITS[contact]
     sign = 1.0 if contact is Contact.FRONT else -1.0
@@ -154,8 +160,7 @@ def _supported(
     past = sum(1 for heights in ahead if -_NEAR_PAST_HEIGHTS <= heights < first)
     total = sum(min(value, _FULL_SCORE) for value in good) - 10.0 * bad + 40.0 * min(waiting, 3) - 15.0 * min(past, 3)
     total *= min(1.0, line.width_px / (_LARGE * luma.shape[1]))
-    mean = float(np.mean(good)) if good else 0.0
-    return replace(line, contrast=mean, paths=len(good), waiting=waiting, past=past, total=total)
+    return replace(line, contrast=float(np.mean(good)), paths=len(good), waiting=waiting, past=past, total=total)
 
 
 def meets(line: PaintedLine, path: Path) -> tuple[float, float] | None:

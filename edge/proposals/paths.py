@@ -91,6 +91,17 @@ class Path:
 
     def x_at(self, y_px: float) -> tuple[float, float] | None:
         """Where it is on a row, and its box's width there; carried on straight for a little, else None."""
+        passed = self._passed(y_px)
+        if passed is None:
+            return self._carried_on(y_px)
+        first, share = passed
+        x, width = (
+            float(values[first] + share * (values[first + 1] - values[first])) for values in (self.x_px, self.width_px)
+        )
+        return x, width
+
+    def _carried_on(self, y_px: float) -> tuple[float, float] | None:
+        """Where it would be on a row that it did not reach, by the last points on the way there."""
         order = np.argsort(self.y_px, kind="stable")
         x, y, width, height = (v[order] for v in (self.x_px, self.y_px, self.width_px, self.height_px))
         here = float(np.interp(y_px, y, height))
@@ -108,14 +119,20 @@ class Path:
 
     def t_at(self, y_px: float) -> float | None:
         """When it passed a row for the first time, None if it never did."""
-        before = self.y_px[:-1] - y_px
-        after = self.y_px[1:] - y_px
+        passed = self._passed(y_px)
+        if passed is None:
+            return None
+        first, share = passed
+        return float(self.t_s[first] + share * (self.t_s[first + 1] - self.t_s[first]))
+
+    def _passed(self, y_px: float) -> tuple[int, float] | None:
+        """The point before it first passed a row, and what share of the way to the next one was left behind then."""
+        before, after = self.y_px[:-1] - y_px, self.y_px[1:] - y_px
         passed = np.flatnonzero((before < 0) != (after < 0))
         if len(passed) == 0:
             return None
         first = int(passed[0])
-        share = before[first] / (before[first] - after[first])
-        return float(self.t_s[first] + share * (self.t_s[first + 1] - self.t_s[first]))
+        return first, float(before[first] / (before[first] - after[first]))
 
     def stops(self) -> tuple[Stop, ...]:
         """Where it stood for a second and a half or longer, in order."""
