@@ -164,7 +164,7 @@ def test_a_broker_that_goes_midway_gets_the_rest_and_nothing_again(
         uplink = uplink_of(broker, outbox)
         uplink.start()
         for kill in range(1, 4):
-            wait_until(lambda: watched.counts().delivered >= kill * len(rows) // 5, 60)  # noqa: B023 - used at once
+            wait_until(lambda: watched.counts().delivered >= kill * len(rows) // 5, 120)  # noqa: B023 - used at once
             broker.kill() if killed else broker.stop()
             left = watched.counts().pending
             assert 0 < left < len(rows)
