@@ -17,7 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from edge.errors import SourceError
+from edge.errors import ConfigError, SourceError
 from edge.records import Frame
 from edge.sources.picture import DecodedPicture, Scalers
 from edge.sources.sensor import (
@@ -317,18 +317,21 @@ class _OpenCamera:
 
 
 def _picamera2() -> Any:
-    """The module, loaded when a camera is asked for: it exists on a Pi, and its import takes a second."""
+    """The module, loaded when a camera is asked for: it exists on a Pi, and its import takes a second.
+
+    ConfigError where it cannot be loaded: no restart of the node mends that.
+    """
     try:
         import picamera2
         import picamera2.encoders
         import picamera2.outputs
     except ImportError as error:
-        raise SourceError(
+        raise ConfigError(
             f"a camera of the Pi needs Picamera2, which is not here (no {error.name}): run 'apt install "
             "python3-picamera2' and make the venv with --system-site-packages"
         ) from None
     except (ValueError, AttributeError) as error:
-        raise SourceError(
+        raise ConfigError(
             f"Picamera2 cannot be loaded ({error}): where the venv has a newer numpy than the system, install "
             "simplejpeg into the venv too"
         ) from None
