@@ -127,14 +127,15 @@ def test_growing_costs_the_same_however_long_the_ledger_is() -> None:
 # A child logs events as fast as it can, one case in three left open for a while, and says each root after the call that
 # made it durable: what the parent reads there may have been published as a checkpoint.
 KILLED = """
-import os, random, signal, sys, time
+import os, random, sys
 from pathlib import Path
 from edge.outbox import Case, Message, Outbox
+from tests.killing import kill_often
 
 path, kills = Path(sys.argv[1]), int(sys.argv[2])
 dice = random.Random(6962)
 
-def child(pipe):
+def child(run, pipe):
     with Outbox(path) as outbox:
         while True:
             for case in outbox.open_cases():
@@ -147,21 +148,7 @@ def child(pipe):
             edge = outbox.ledger()
             os.write(pipe, f"{edge.size} {edge.root().hex()}\\n".encode())
 
-for run in range(kills):
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reading)
-        child(writing)
-    os.close(writing)
-    said = os.read(reading, 1) if dice.random() < 0.9 else b""
-    time.sleep(dice.random() * 0.03)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    while block := os.read(reading, 65536):
-        said += block
-    os.close(reading)
-    sys.stdout.write(said.decode())
+kill_often(kills, child, dice, 0.03)
 """
 
 

@@ -19,9 +19,10 @@ LANES = 2
 # open, as a node does when it starts, then opens and completes cases of two to six rows as fast as it can, and delivers
 # some. It writes to a pipe what it was promised, after the promise: an id once open, "+" and the id once complete.
 KILLER = """
-import os, random, signal, sys, time
+import os, random, sys
 from pathlib import Path
 from edge.outbox import Case, Kind, Message, Outbox
+from tests.killing import kill_often
 
 path, prefix, kills = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 dice = random.Random(prefix)
@@ -49,21 +50,7 @@ def child(run, pipe):
             if lucky.random() < 0.8:
                 complete(outbox, case, pipe)
 
-for run in range(kills):
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reading)
-        child(run, writing)
-    os.close(writing)
-    said = os.read(reading, 1) if dice.random() < 0.9 else b""
-    time.sleep(dice.random() * 0.12)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    while block := os.read(reading, 65536):
-        said += block
-    os.close(reading)
-    sys.stdout.write(said.decode())
+kill_often(kills, child, dice, 0.12)
 """
 
 

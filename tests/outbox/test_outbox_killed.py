@@ -19,9 +19,10 @@ LANES = 2
 # as fast as it can and writes each id to a pipe after append has returned: what the parent reads there was promised.
 # An id with a dash before it is about to be marked as delivered.
 KILLER = """
-import os, random, signal, sys, time
+import os, random, sys
 from pathlib import Path
 from edge.outbox import Message, Outbox
+from tests.killing import kill_often
 
 path, prefix, kills, seed = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 dice = random.Random(seed)
@@ -38,25 +39,7 @@ def child(run, pipe):
                 os.write(pipe, b"-" + row.message.id.encode() + b"\\n")
                 outbox.delivered([row.message.id])
 
-for run in range(kills):
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reading)
-        child(run, writing)
-    os.close(writing)
-    if dice.random() < 0.9:
-        first = os.read(reading, 1)  # it is at work; otherwise killed while it opens the file
-    else:
-        first = b""
-    time.sleep(dice.random() * 0.03)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    said = first
-    while block := os.read(reading, 65536):
-        said += block
-    os.close(reading)
-    sys.stdout.write(said.decode())
+kill_often(kills, child, dice, 0.03)
 """
 
 

@@ -17,10 +17,11 @@ KILLS = 50
 # A process that has everything imported forks a child for each kill. A child records events with evidence, has them
 # taken and confirmed, and tells what it is about to confirm before it does so.
 KILLER = """
-import os, random, signal, sys, time
+import os, random, sys
 from pathlib import Path
 from edge.delivery import Keeping
 from edge.outbox import Case, Kind, Message, Outbox
+from tests.killing import kill_often
 
 path, kills = Path(sys.argv[1]), int(sys.argv[2])
 dice = random.Random(17)
@@ -31,6 +32,7 @@ def messages(name):
         yield Message(f"{name}/evidence{end}", "t", "c", bytes(20_000), Kind.EVIDENCE)
 
 def child(run, pipe):
+    dice.seed(run)
     say = lambda sign, name: os.write(pipe, f"{sign}{name}\\n".encode())
     with Outbox(path, keeping=Keeping(receipts=True, again_s=0.005, longest_s=0.01)) as outbox:
         for case in outbox.open_cases():
@@ -50,22 +52,7 @@ def child(run, pipe):
                 say("-", first)
                 outbox.confirmed(first, whole=True)
 
-for run in range(kills):
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reading)
-        dice.seed(run)
-        child(run, writing)
-    os.close(writing)
-    said = os.read(reading, 1) if dice.random() < 0.9 else b""
-    time.sleep(dice.random() * 0.03)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    while block := os.read(reading, 65536):
-        said += block
-    os.close(reading)
-    sys.stdout.write(said.decode())
+kill_often(kills, child, dice, 0.03)
 """
 
 

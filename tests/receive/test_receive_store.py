@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,34 +11,19 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from edge.errors import StoreError
-from edge.keys import trust
-from edge.keys.trusted import Trust
-from edge.mqtt import Publication, Received
+from edge.mqtt import Publication
 from edge.receive import tables
 from edge.receive.database import open_folder, open_server
-from edge.receive.judge import Event, Evidence, Judged, Refused, Why, judge
+from edge.receive.judge import Event, Evidence, Refused, Why
 from edge.receive.store import Store, open_store
-from edge.receive.trust import Trusted
 from tests.cases import signing_key
-from tests.receive.fleet_of_cases import KEY, Made, made
+from tests.receive.fleet_of_cases import Made, made
+from tests.receive.messages import NOW, judged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-TRUSTED = Trusted(Trust({}), trust(KEY.public))
-NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 NOW_MS = int(NOW.timestamp() * 1000)
-
-
-def judged(*messages: Publication) -> list[Judged]:
-    return [
-        judge(
-            Received(one.topic, one.payload, one.content_type, retained=False, expiry_s=None, user_properties=()),
-            TRUSTED,
-            NOW,
-        )
-        for one in messages
-    ]
 
 
 def whole(store: Store, one: Made) -> bool:

@@ -26,12 +26,13 @@ NODES = 4
 # A process that has everything imported forks a node for each kill, so that 200 of them take seconds. A node sends from
 # its outbox while events keep coming in; it writes each id to a pipe once the outbox has accepted it.
 KILLER = """
-import os, random, signal, sys, time
+import os, random, sys, time
 from pathlib import Path
 from edge.config import Broker
 from edge.outbox import Message, Outbox
 from edge.messages import Birth
 from edge.uplink import Uplink
+from tests.killing import kill_often
 
 path, url, name, kills = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 dice = random.Random(name)
@@ -40,28 +41,14 @@ topic = f"stopline/v1/site/{name}/event/violation"
 def message(number):
     return Message(f"{name}-{number}", topic, "text/plain", f"{name} {number}".encode())
 
-def node(pipe):
+def node(run, pipe):
     outbox = Outbox(path)
     Uplink(Broker(url=url), "site", name, outbox, Birth("0", "a", "b", "c")).start()
     while True:
         os.write(pipe, outbox.append_numbered(message).id.encode() + b"\\n")
         time.sleep(dice.random() * 0.02)
 
-for run in range(kills):
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(reading)
-        node(writing)
-    os.close(writing)
-    said = os.read(reading, 1)
-    time.sleep(dice.random() * 0.15)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    while block := os.read(reading, 65536):
-        said += block
-    os.close(reading)
-    sys.stdout.write(said.decode())
+kill_often(kills, node, dice, 0.15, at_work=1.0)
 """
 
 
