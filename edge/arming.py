@@ -102,6 +102,7 @@ class Arming:
         self._frame: Frame | None = None
         self._frame_ns: int | None = None
         self._look_ns = 0
+        self._groups = sorted({lane.signal_group for lane in watched.site.lanes})
         self._shown: dict[str, PhaseInterval] = {}
         self._due_s: dict[str, float] = {}
         self._clock_ms: float | None = None
@@ -146,11 +147,10 @@ class Arming:
         if now_ns >= self._look_ns:
             self._look_ns = now_ns + round(LOOK_EVERY_S * NS_PER_S)
             self._frame = frame
-        used = {lane.signal_group for lane in self._watched.site.lanes}
-        shown = {group: one.current for group, one in phases.items() if group in used}
+        shown = {group: phases[group].current for group in self._groups}
         if shown != self._shown:
             self._shown = shown
-            self._report(judge_phases({group: tuple(phases[group].intervals) for group in sorted(used)}))
+            self._report(judge_phases({group: tuple(phases[group].intervals) for group in self._groups}))
             self._step()
 
     def may_record(self, t_cross_ns: int) -> bool:

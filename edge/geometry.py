@@ -8,7 +8,7 @@ from math import hypot
 
 import numpy as np
 
-from edge.records import Point
+from edge.records import Box, Point
 
 Segment = tuple[Point, Point]
 
@@ -41,6 +41,23 @@ class DirectedLine:
         """Where a point's foot lies on the segment: 0 at its start, 1 at its end, outside of [0, 1] beyond them."""
         dx, dy = self.end[0] - self.start[0], self.end[1] - self.start[1]
         return ((point[0] - self.start[0]) * dx + (point[1] - self.start[1]) * dy) / (dx * dx + dy * dy)
+
+
+def area(box: Box) -> float:
+    """Of a box; one that is turned inside out has none."""
+    return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
+
+
+def shared_area(a: Box, b: Box) -> float:
+    """What two boxes cover both."""
+    return area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
+
+
+def iou(a: Box, b: Box) -> float:
+    """Intersection over union, 0 to 1."""
+    shared = shared_area(a, b)
+    union = area(a) + area(b) - shared
+    return shared / union if union > 0 else 0.0
 
 
 def segments_cross(a: Segment, b: Segment) -> bool:

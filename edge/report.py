@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _MARKS: Final = {"good": "✓", "open": "!", "bad": "✗"}
+STYLE: Final = "report.css"  # beside this module
 STILLS: Final = (("still-1", "Before the stop line"), ("still-2", "Past the confirm line"))
 _KMH_PER_MPS = 3.6
 
@@ -41,7 +42,7 @@ class CasePage:
 
 def page(case: CasePage) -> str:
     """The whole page. Everything that came from outside is escaped, and a content policy forbids the rest."""
-    style = _part("report.css")
+    style = _part(STYLE)
     data = case.event["data"]
     title, _, words = case.outcome.words.partition(": ")
     filled = {

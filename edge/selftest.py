@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from edge.errors import StoplineError
+from edge.geometry import iou
 from edge.health import CheckName, Finding, Outcome
 from edge.keys.jws import holds, sign_detached
 from edge.records import Frame, VehicleClass
@@ -64,20 +65,11 @@ def _of_detector(detector: Detector) -> str | None:
     x1, y1, x2, y2 = CAR_SHARE
     car = (left + x1 * width, top + y1 * height, left + x2 * width, top + y2 * height)
     for found in detector.detect(Frame(0, 0, KnownPicture(detector.grid_px))):
-        if found.vehicle_class is not VehicleClass.PERSON and _overlap(found.box_px, car) >= _LEAST_OVERLAP:
+        if found.vehicle_class is not VehicleClass.PERSON and iou(found.box_px, car) >= _LEAST_OVERLAP:
             return None
     return (
         f"{detector.model.name} does not find the car in the known picture: give another detector, or install it anew."
     )
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    both = max(0.0, width) * max(0.0, height)
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
-    return both / (sum(areas) - both) if both else 0.0
 
 
 def _of_key(key: SigningKey) -> str | None:

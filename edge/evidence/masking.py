@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from edge.detector import Detector
 from edge.evidence.pixels import Veil
 from edge.evidence.subject import Subject, ns_in_us
+from edge.geometry import area, iou, shared_area
 from edge.records import NS_PER_S, Box, Contact, Detection, Frame, Size, VehicleClass
 from edge.sources.picture import DecodedPicture, Scalers
 
@@ -158,7 +159,7 @@ class _Own:
         """Whether a detection is the subject itself, or a part of it taken for a person."""
         if one.vehicle_class is VehicleClass.PERSON:
             return _share_inside(one.box_px, self.box_px) >= _INSIDE and one.score < self.person_score
-        return _iou(one.box_px, self.box_px) >= _SAME_IOU
+        return iou(one.box_px, self.box_px) >= _SAME_IOU
 
 
 def _mask(one: Detection, seen: Sighting, size_px: Size, low: float) -> Mask:
@@ -231,22 +232,8 @@ def _grown(box: Box, across: float, along: float, size_px: Size) -> Box:
     return box[0] - dx, box[1] - dy, box[2] + dx, box[3] + dy
 
 
-def _area(box: Box) -> float:
-    return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
-
-
-def _shared(a: Box, b: Box) -> float:
-    return _area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
-
-
-def _iou(a: Box, b: Box) -> float:
-    shared = _shared(a, b)
-    union = _area(a) + _area(b) - shared
-    return shared / union if union > 0 else 0.0
-
-
 def _share_inside(box: Box, other: Box) -> float:
-    return _shared(box, other) / max(_area(box), 1e-9)
+    return shared_area(box, other) / max(area(box), 1e-9)
 
 
 def masks_csv(masks: Iterable[Mask]) -> bytes:

@@ -131,6 +131,7 @@ class Journal:
         self._path = path
         self._latest: dict[str, Decision] = {}
         self._read_to = 0
+        self._last: str | None = None
         self.refresh()
 
     def latest(self, event_sha256: str) -> Decision | None:
@@ -147,8 +148,7 @@ class Journal:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             self.refresh()
-            line = sign_decision(decision, _last_hash(self._path.read_bytes()), key)
-            os.write(handle, line + b"\n")
+            os.write(handle, sign_decision(decision, self._last, key) + b"\n")
             os.fsync(handle)
         except OSError as error:
             raise self._failed("written", error) from None
@@ -158,25 +158,27 @@ class Journal:
         return decision
 
     def refresh(self) -> None:
-        """Take in what others have added."""
+        """Take in what others have added since the last time."""
         try:
-            raw = self._path.read_bytes()
+            with self._path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size > MAX_JOURNAL_BYTES:
+                    raise StoreError(f"{self._path} is over {MAX_JOURNAL_BYTES} bytes: begin a new file of decisions")
+                file.seek(self._read_to)
+                new = file.read()
         except FileNotFoundError:
             return
         except OSError as error:
             raise self._failed("read", error) from None
-        if len(raw) > MAX_JOURNAL_BYTES:
-            raise StoreError(f"{self._path} is over {MAX_JOURNAL_BYTES} bytes: begin a new file of decisions")
-        whole = raw[: raw.rfind(b"\n") + 1]
-        if len(whole) < len(raw):
+        if new and not new.endswith(b"\n"):
             raise StoreError(f"{self._path} ends in a broken line: take the end after its last line break away")
-        for number, line in enumerate(whole[self._read_to :].splitlines(), start=1):
+        for number, line in enumerate(new.splitlines(), start=1):
             try:
                 decision, _ = read_decision(line)
             except (ValueError, KeyError, TypeError) as error:
                 raise StoreError(f"{self._path} holds what is no decision ({error}), new line {number}") from None
             self._latest[decision.event_sha256] = decision
-        self._read_to = len(whole)
+            self._last = _hash(line)
+        self._read_to += len(new)
 
     def _failed(self, done: str, error: OSError) -> StoreError:
         return StoreError(
@@ -203,8 +205,3 @@ def _is_hash(value: object) -> bool:
 
 def _hash(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
-
-
-def _last_hash(raw: bytes) -> str | None:
-    lines = raw.splitlines()
-    return _hash(lines[-1]) if lines else None

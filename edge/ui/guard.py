@@ -82,7 +82,7 @@ class Guard:
             return PlainTextResponse("Another site asked for this: it gets nothing.", 403)
         if _length(headers) > MAX_BODY_BYTES:
             return PlainTextResponse(_TOO_MUCH, 413)
-        if _cookie(headers) is not None and secrets.compare_digest(_cookie(headers) or "", self._session):
+        if secrets.compare_digest(_cookie(headers).encode(), self._session.encode()):
             return None
         return self._opened(scope) or PlainTextResponse(_CLOSED, 403)
 
@@ -111,12 +111,12 @@ def _length(headers: Headers) -> int:
     return int(given) if given.isascii() and given.isdigit() else MAX_BODY_BYTES + 1
 
 
-def _cookie(headers: Headers) -> str | None:
+def _cookie(headers: Headers) -> str:
     try:
         morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
-        return None
-    return None if morsel is None else morsel.value
+        return ""
+    return "" if morsel is None else morsel.value
 
 
 def _bounded(receive: Receive) -> Receive:

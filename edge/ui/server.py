@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from edge.errors import ConfigError, StoplineError
+from edge.report import STYLE as REPORT_STYLE
 from edge.ui.guard import Guard
 from edge.ui.look import Look
 from edge.ui.review import Review
@@ -27,7 +28,12 @@ if TYPE_CHECKING:
     from edge.ui.review import Desk
 
 HOST: Final = "127.0.0.1"
-_STATIC: Final = {"app.css": "text/css", "icon.svg": "image/svg+xml", "review.js": "text/javascript"}
+_STATIC: Final = {
+    "app.css": "text/css",
+    "icon.svg": "image/svg+xml",
+    REPORT_STYLE: "text/css",
+    "review.js": "text/javascript",
+}
 
 
 def application(desk: Desk, port: int, token: str) -> ASGIApp:
@@ -51,7 +57,8 @@ async def _static(request: Request) -> Response:
     name = request.path_params["name"]
     if name not in _STATIC:
         raise HTTPException(404)
-    content = files("edge.ui").joinpath("static", name).read_bytes()
+    folder = files("edge") if name == REPORT_STYLE else files("edge.ui").joinpath("static")
+    content = folder.joinpath(name).read_bytes()
     return Response(content, media_type=_STATIC[name])
 
 
