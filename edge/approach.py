@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge.config import Calibration, Lane, SignalGroup, Site
-    from edge.records import Detection, LampEdge
+    from edge.records import Detection, LampEdge, TrackStep
 
 _WAITING = 256
 
@@ -66,10 +66,13 @@ class Approach:
 
     def frame(self, t_ns: int, detections: Sequence[Detection]) -> list[Judged]:
         """Take the objects of one frame, boxes in the site's grid; all edges up to ``t_ns`` have been fed."""
+        return self.step(follow(self._tracker, t_ns, detections))
+
+    def step(self, step: TrackStep) -> list[Judged]:
+        """Take what the tracker made of a frame, where it was kept to be judged again."""
         for phases in self.phases.values():
-            phases.advance(t_ns)
-        seen = [_as_recorded(detection) for detection in detections]
-        self._waiting.extend(self._finder.update(self._tracker.update(t_ns, seen)))
+            phases.advance(step.t_ns)
+        self._waiting.extend(self._finder.update(step))
         return self._judge_settled()
 
     def finish(self, end_ns: int) -> list[Judged]:
@@ -112,8 +115,13 @@ class Approach:
         return Judged(passage, judge(passage, shown, self._rules[passage.lane]), lamps)
 
 
+def follow(tracker: Tracker, t_ns: int, detections: Sequence[Detection]) -> TrackStep:
+    """A frame's objects to the tracker, as they are recorded: what is judged is what can be judged again."""
+    return tracker.update(t_ns, [_as_recorded(detection) for detection in detections])
+
+
 def _as_recorded(detection: Detection) -> Detection:
-    """A detection to the hundredth of a pixel, as events record it: what is judged is what can be judged again."""
+    """A detection to the hundredth of a pixel, as events record it."""
     x1, y1, x2, y2 = detection.box_px
     return replace(detection, box_px=(round(x1, 2), round(y1, 2), round(x2, 2), round(y2, 2)))
 

@@ -8,17 +8,20 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
+from contextlib import contextmanager
 from math import hypot
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge.errors import ConfigError
-from edge.geometry import DirectedLine, GroundPlane, segments_cross
+from edge.geometry import DirectedLine, GroundPlane, hull_meets_box, segments_cross, shared_area
 from edge.records import Contact, Point
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic_core import ErrorDetails
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -233,6 +236,13 @@ class DetectorRegion(_Settings):
         return self
 
 
+class Mask(_Settings):
+    """A part of the picture that no evidence ever shows; ``why`` is for people (a house's windows, a school)."""
+
+    region_px: Region
+    why: str = Field(default="", max_length=200)
+
+
 class Site(_Settings):
     """A whole site file, consistent in itself. ``sha256`` is of the file's bytes as they were read."""
 
@@ -244,6 +254,7 @@ class Site(_Settings):
     rule: Rule = Rule()
     calibration: Calibration | None = None
     detector: DetectorRegion = DetectorRegion()
+    masks: Annotated[tuple[Mask, ...], Field(max_length=32)] = ()
     sha256: str = Field(default="", exclude=True)
 
     def group(self, name: str) -> SignalGroup:
@@ -362,28 +373,38 @@ class Node(_Settings):
     health: Health = Health()
 
 
-class _Located(Exception):  # noqa: N818 - carries a place out of a cross-check, never leaves this module
-    def __init__(self, place: tuple[str | int, ...], message: str) -> None:
-        super().__init__(message)
+class PlaceError(ConfigError):
+    """A mistake in settings and where it stands: ``("lanes", 0, "direction")``."""
+
+    def __init__(self, place: tuple[str | int, ...], words: str) -> None:
+        super().__init__(words)
         self.place = place
 
 
 def load_site(path: Path) -> Site:
     """Read and check a site file; ConfigError names the line of the first mistake and what to do."""
-    raw, site = _load(path, Site)
-    try:
-        _check_site(site)
-    except _Located as error:
-        raise ConfigError(_sentence(path, raw, error.place, str(error))) from None
+    raw, tables = _read_toml(path)
+    with _lines_of(path, raw):
+        site = site_of(tables)
     return site.model_copy(update={"sha256": hashlib.sha256(raw).hexdigest()})
+
+
+def site_of(tables: object) -> Site:
+    """The site that a file's tables, or their like in JSON, describe. Raises PlaceError for the first mistake."""
+    site = _validated(tables, Site)
+    _check_site(site)
+    return site
 
 
 def load_node(path: Path) -> Node:
     """Read and check a node file; paths in it are relative to its folder. ConfigError as for a site file."""
-    raw, node = _load(path, Node)
-    if node.receiver is not None and node.broker is None:
-        words = "receipts come over a broker and none is named: add [broker], or remove this table"
-        raise ConfigError(_sentence(path, raw, ("receiver",), words))
+    raw, tables = _read_toml(path)
+    with _lines_of(path, raw):
+        node = _validated(tables, Node)
+        if node.receiver is not None and node.broker is None:
+            raise PlaceError(
+                ("receiver",), "receipts come over a broker and none is named: add [broker], or remove this table"
+            )
     return _resolved(node, path.parent)
 
 
@@ -407,20 +428,32 @@ def _resolved(node: Node, folder: Path) -> Node:
 _File = TypeVar("_File", Site, Node)
 
 
-def _load(path: Path, kind: type[_File]) -> tuple[bytes, _File]:
+def _validated(tables: object, kind: type[_File]) -> _File:
+    try:
+        return kind.model_validate(tables)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = tuple("schema" if part == "schema_" else part for part in first["loc"])
+        raise PlaceError(place, _words(first)) from None
+
+
+@contextmanager
+def _lines_of(path: Path, raw: bytes) -> Iterator[None]:
+    """Name the file and the line of a mistake that is found in here."""
+    try:
+        yield
+    except PlaceError as error:
+        raise ConfigError(_sentence(path, raw, error.place, str(error))) from None
+
+
+def _read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
     raw = _read(path)
     try:
-        tables = tomllib.loads(raw.decode("utf-8"))
+        return raw, tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is no text file in UTF-8: give the TOML file itself") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from None
-    try:
-        return raw, kind.model_validate(tables)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = tuple("schema" if part == "schema_" else part for part in first["loc"])
-        raise ConfigError(_sentence(path, raw, place, _words(first))) from None
 
 
 def _read(path: Path) -> bytes:
@@ -441,7 +474,7 @@ def _check_site(site: Site) -> None:
         names = [item.id for item in items]
         for index, name in enumerate(names):
             if name in names[:index]:
-                raise _Located((table, index, "id"), f'"{name}" is used twice: give each its own id')
+                raise PlaceError((table, index, "id"), f'"{name}" is used twice: give each its own id')
     for index, group in enumerate(site.signal_groups):
         for key, box in group.view.regions.items() if group.view else ():
             _check_region(site, index, key, box)
@@ -449,24 +482,26 @@ def _check_site(site: Site) -> None:
     for index, lane in enumerate(site.lanes):
         if lane.signal_group not in groups:
             known = ", ".join(groups)
-            raise _Located(
+            raise PlaceError(
                 ("lanes", index, "signal_group"),
                 f'"{lane.signal_group}" is no signal group of this file: name one of {known}, or add it',
             )
         for key in ("stop_line_px", "confirm_line_px"):
             _check_inside(site, index, key, getattr(lane, key))
+    for index, mask in enumerate(site.masks):
+        _check_mask(site, index, mask.region_px)
 
 
 def _check_inside(site: Site, index: int, key: str, line: tuple[Point, Point]) -> None:
     width, height = site.camera.size_px
     if not any(0 <= x <= width and 0 <= y <= height for x, y in line):
-        raise _Located(("lanes", index, key), f"lies outside of the {width} x {height} picture of camera.size_px")
+        raise PlaceError(("lanes", index, key), f"lies outside of the {width} x {height} picture of camera.size_px")
 
 
 def _check_region(site: Site, index: int, key: str, box: PixelBox) -> None:
     width, height = site.camera.size_px
     if min(box[:2]) < 0 or box[2] > width or box[3] > height:
-        raise _Located(
+        raise PlaceError(
             ("signal_groups", index, "view", key),
             f"reaches out of the {width} x {height} picture of camera.size_px: draw it inside",
         )
