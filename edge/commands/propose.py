@@ -15,12 +15,8 @@ from edge.durable import write_whole
 from edge.embedded import embedded_model
 from edge.errors import ConfigError, SourceError
 from edge.pipeline import detect_stream
-from edge.proposals.approach import propose_approach
-from edge.proposals.lamps import find_heads
-from edge.proposals.paint import median_luma
-from edge.proposals.paths import PathCollector
-from edge.proposals.pictures import PictureStack, small_size
-from edge.proposals.site_text import Recording, site_name, site_text
+from edge.proposals.site_text import site_name
+from edge.proposals.watching import Watching
 from edge.records import NS_PER_S
 from edge.sources.video import open_video
 from edge.tracker import TrackerSettings
@@ -73,28 +69,26 @@ def propose(request: ProposeRequest, console: Console) -> Proposed:
 
 def _watch(request: ProposeRequest, video: VideoSource, console: Console) -> Proposed:
     model = load_model(request.model or embedded_model())
-    size = small_size(video.size_px)
     scores = TrackerSettings(high=model.thresholds.high, low=model.thresholds.low)
-    paths, stack = PathCollector(scores, size), PictureStack(size)
-    detector = Detector(model, size, None, threads=request.threads)
+    watching = Watching(scores, video.size_px)
+    detector = Detector(model, video.size_px, None, threads=request.threads)
     frames, end_ns = 0, 0
     with replay_progress(console, video.name, video.frame_count) as advance:
         for frame, detections in detect_stream(video, detector):
-            stack.frame(frame, paths.frame(frame.t_ns, detections))
+            watching.frame(frame, detections)
             frames, end_ns = frames + 1, frame.t_ns
             advance()
-    if not stack.pictures:
+    if not frames:
         raise SourceError(f"{video.name} holds no picture: give a minute of the camera's video")
-    approach = propose_approach(paths.paths(), median_luma(stack.pictures, stack.boxes_px), size)
-    if approach is None:
+    found = watching.propose()
+    if found is None:
         raise SourceError(
             f"No vehicle drives along the road in {video.name}: give a minute with traffic, or draw the lines by hand"
         )
-    heads = find_heads(stack, approach)
-    name = Path(request.video).name
-    seen = Recording(name, video.size_px, size[0] / video.size_px[0], end_ns / NS_PER_S, frames)
-    site = request.site or site_name(Path(request.video).stem)
-    return Proposed(site_text(site, request.group, seen, approach, heads), approach, len(heads))
+    file = Path(request.video)
+    site = request.site or site_name(file.stem)
+    text = found.text(site, request.group, file.name, video.size_px, end_ns / NS_PER_S, frames)
+    return Proposed(text, found.approach, len(found.heads))
 
 
 def _check(video: str, text: str) -> None:

@@ -1,0 +1,62 @@
+"""All that a proposal rests on, gathered from a recording's frames as they come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from edge.proposals.approach import propose_approach
+from edge.proposals.lamps import find_heads
+from edge.proposals.paint import median_luma
+from edge.proposals.paths import PathCollector
+from edge.proposals.pictures import PictureStack, small_size
+from edge.proposals.site_text import Recording, site_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge.proposals.approach import ApproachProposal
+    from edge.proposals.lamps import HeadProposal
+    from edge.records import Detection, Frame, Size
+    from edge.tracker import TrackerSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What was found, in pixels of pictures ``scale`` times as large as the recording's."""
+
+    approach: ApproachProposal
+    heads: tuple[HeadProposal, ...]
+    scale: float
+
+    def text(self, site: str, group: str, name: str, size_px: Size, seconds: float, frames: int) -> str:
+        """The site file, of a recording of this name, size and length."""
+        seen = Recording(name, size_px, self.scale, seconds, frames)
+        return site_text(site, group, seen, self.approach, self.heads)
+
+
+class Watching:
+    """Takes a recording's frames with their detections, boxes in pixels of ``size_px``, the recording's own."""
+
+    def __init__(self, scores: TrackerSettings, size_px: Size) -> None:
+        small = small_size(size_px)
+        self._scale = (small[0] / size_px[0], small[1] / size_px[1])
+        self._paths = PathCollector(scores, small)
+        self.stack = PictureStack(small)
+        self.small_px = small
+
+    def frame(self, frame: Frame, detections: Sequence[Detection]) -> None:
+        """Take the next frame."""
+        self.stack.frame(frame, self._paths.frame(frame.t_ns, [self._shrunk(one) for one in detections]))
+
+    def propose(self) -> Proposal | None:
+        """What the frames so far show; None where no vehicle drives along the road."""
+        if not self.stack.pictures:
+            return None
+        luma = median_luma(self.stack.pictures, self.stack.boxes_px)
+        approach = propose_approach(self._paths.paths(), luma, self.small_px)
+        return None if approach is None else Proposal(approach, find_heads(self.stack, approach), self._scale[0])
+
+    def _shrunk(self, one: Detection) -> Detection:
+        (x, y), (x1, y1, x2, y2) = self._scale, one.box_px
+        return replace(one, box_px=(x1 * x, y1 * y, x2 * x, y2 * y))
