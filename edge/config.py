@@ -499,12 +499,28 @@ def _check_inside(site: Site, index: int, key: str, line: tuple[Point, Point]) -
 
 
 def _check_region(site: Site, index: int, key: str, box: PixelBox) -> None:
+    _check_within(site, ("signal_groups", index, "view", key), box)
+
+
+def _check_mask(site: Site, index: int, box: PixelBox) -> None:
+    """A mask may hide neither the lamps nor a lane between its two lines, since evidence must show both."""
+    place, move = ("masks", index, "region_px"), "move the mask off it, or make it smaller"
+    _check_within(site, place, box)
+    for lane in site.lanes:
+        if hull_meets_box((*lane.stop_line_px, *lane.confirm_line_px), box):
+            hidden = f'the stretch between stop line and confirm line of lane "{lane.id}"'
+            raise PlaceError(place, f"hides {hidden}, where evidence must show the vehicle: {move}")
+    for group in site.signal_groups:
+        for key, lamps in group.view.regions.items() if group.view else ():
+            if shared_area(lamps, box) > 0:
+                hidden = f'{key} of signal group "{group.id}"'
+                raise PlaceError(place, f"hides {hidden}, where evidence must show the lamps: {move}")
+
+
+def _check_within(site: Site, place: tuple[str | int, ...], box: PixelBox) -> None:
     width, height = site.camera.size_px
     if min(box[:2]) < 0 or box[2] > width or box[3] > height:
-        raise PlaceError(
-            ("signal_groups", index, "view", key),
-            f"reaches out of the {width} x {height} picture of camera.size_px: draw it inside",
-        )
+        raise PlaceError(place, f"reaches out of the {width} x {height} picture of camera.size_px: draw it inside")
 
 
 def _words(error: ErrorDetails) -> str:

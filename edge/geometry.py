@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from math import hypot
 
 import numpy as np
@@ -78,6 +78,21 @@ def _reach(a: Segment, b: Segment, axis: int) -> bool:
     """Whether two segments' extents meet along one axis; decides for those that lie on one line."""
     (a1, a2), (b1, b2) = (sorted(end[axis] for end in segment) for segment in (a, b))
     return a1 <= b2 and b1 <= a2
+
+
+def hull_meets_box(points: tuple[Point, ...], box: Box) -> bool:
+    """Whether the convex hull of some points, at least two of them apart, shares a point with a box, edges included.
+
+    By the separating axis theorem: two convex shapes are apart exactly if a line along some side of either parts them.
+    Every pair of the points is taken for a side; the pairs that are none part nothing that is not apart.
+    """
+    corners = tuple(product((box[0], box[2]), (box[1], box[3])))
+    normals = [(p[1] - q[1], q[0] - p[0]) for p, q in combinations(points, 2)]
+    for nx, ny in [(1.0, 0.0), (0.0, 1.0), *normals]:
+        ours, theirs = ([nx * x + ny * y for x, y in shape] for shape in (points, corners))
+        if max(ours) < min(theirs) or max(theirs) < min(ours):
+            return False
+    return True
 
 
 def _flat(points: tuple[Point, ...]) -> bool:

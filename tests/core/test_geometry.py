@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from edge.geometry import DirectedLine, GroundPlane, segments_cross
+from edge.geometry import DirectedLine, GroundPlane, hull_meets_box, segments_cross
 
 POINTS = st.tuples(st.floats(-1000, 1000), st.floats(-1000, 1000))
 
@@ -69,3 +69,17 @@ def test_three_points_on_one_line_make_no_plane(which: str) -> None:
     bad = ((0.0, 0.0), (5.0, 5.0), (10.0, 10.0), (0.0, 10.0))
     with pytest.raises(ValueError, match="one line"):
         GroundPlane.from_points(*((bad, good) if which == "pixels" else (good, bad)))
+
+
+@given(
+    st.tuples(POINTS, POINTS, POINTS, POINTS),
+    st.tuples(POINTS, POINTS),
+    st.lists(st.floats(0, 1), min_size=4, max_size=4),
+)
+def test_a_hull_meets_every_box_that_holds_a_point_of_it(points: tuple, ends: tuple, shares: list[float]) -> None:  # type: ignore[type-arg]
+    assume(sum(shares) > 0.1 and any(point != points[0] for point in points))
+    inside = [
+        sum(share * point[axis] for share, point in zip(shares, points, strict=True)) / sum(shares) for axis in (0, 1)
+    ]
+    (x1, x2), (y1, y2) = (sorted((inside[axis] - 1e-6, ends[0][axis])) for axis in (0, 1))
+    assert hull_meets_box(points, (x1, y1, x2 + 1e-5, y2 + 1e-5))

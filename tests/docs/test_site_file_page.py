@@ -28,6 +28,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "## `[rule]`": config.Rule,
     "## `[calibration]`": config.Calibration,
     "## `[detector]`": config.DetectorRegion,
+    "## `[[masks]]`": config.Mask,
     "### `[node]`": config.NodeName,
     "### `[broker]`": config.Broker,
     "### `[receiver]`": config.Receiver,
