@@ -116,7 +116,8 @@ class Lamps:
     """A signal group now, and what was met since the start.
 
     ``faults`` counts how often each fault began, ``glitches`` pulses too short for a lamp, ``late_edges`` edges that
-    came too late to count.
+    came too late to count. ``ambers`` counts the ambers that led into a red by their length: seconds, cut to the
+    hundredth, 10 at most. ``min_amber_s`` is the lawful minimum that the site file gives, None where it gives none.
     """
 
     phase: Phase
@@ -124,6 +125,8 @@ class Lamps:
     faults: Mapping[str, int] = field(default_factory=dict)
     glitches: int = 0
     late_edges: int = 0
+    ambers: Mapping[str, int] = field(default_factory=dict)
+    min_amber_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,8 @@ class Health:
     ``arming`` is None where a recording is replayed, ``inputs`` where no lamp is wired. ``passages`` counts by verdict,
     the basis of a public report; ``classes`` by class of vehicle, and in it by verdict. ``unrecorded`` counts
     violations that the disk had no room for, ``disarmed`` those of which nothing was kept since the node was disarmed,
-    ``duplicates`` second boxes on one vehicle.
+    ``duplicates`` second boxes on one vehicle. ``run`` is drawn by lot at the node's start and tells one start from the
+    next; ``number`` counts such messages from 1 since then, so that a missing one shows.
     """
 
     uptime_s: float
@@ -171,6 +175,8 @@ class Health:
     unrecorded: int = 0
     disarmed: int = 0
     duplicates: int = 0
+    run: str = ""
+    number: int = 0
 
 
 def encoded(message: Birth | Signal | Health) -> bytes:

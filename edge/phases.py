@@ -131,6 +131,11 @@ class SignalPhases:
         self._pending: tuple[int, Phase | Fault] | None = None
 
     @property
+    def times(self) -> PhaseTimes:
+        """The times that this group is judged by."""
+        return self._times
+
+    @property
     def glitches(self) -> int:
         """How many pulses of its lamps were too short to count."""
         return self._forgotten_glitches + sum(lamp.glitches for lamp in self._filters.values())

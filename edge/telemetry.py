@@ -5,6 +5,7 @@ A thread of its own tells it, so that a node whose camera has fallen silent stil
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections import Counter
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 HEALTH_EVERY_S: Final = 10.0
 SILENT_AFTER_S: Final = 2.0
+MOST_AMBER_S: Final = 10.0  # that is told apart from longer ones
+_NS_PER_HUNDREDTH = NS_PER_S // 100
 _LOOK_EVERY_S = 0.5
 _JOIN_S = 15.0
 
@@ -101,6 +104,9 @@ class Telemetry:
         self._frame_s: float | None = None
         self._shown: dict[str, PhaseInterval] = {}
         self._faults: dict[str, Counter[str]] = {group: Counter() for group in approach.phases}
+        self._ambers: dict[str, Counter[str]] = {group: Counter() for group in approach.phases}
+        self._name = secrets.token_hex(8)
+        self._number = 0
         self._start_s = self._told_s = time.monotonic()
         self._told_frames = 0
         self._telling = threading.Lock()
@@ -146,6 +152,8 @@ class Telemetry:
     def _say(self, group: str, shown: PhaseInterval) -> None:
         if shown.fault is not None:
             self._faults[group][shown.fault.value] += 1
+        if shown.amber_ns is not None:
+            self._ambers[group][_hundredths(shown.amber_ns)] += 1
         if self._uplink is not None and shown.phase is not Phase.UNKNOWN:
             self._uplink.send_signal(Signal(group, shown.phase, shown.start_ns / NS_PER_S, shown.fault))
 
@@ -187,6 +195,7 @@ class Telemetry:
 
     def _health(self) -> Health:
         uptime_s = round(time.monotonic() - self._start_s, 3)
+        self._number += 1
         return Health(
             uptime_s,
             self._frame_counts(),
@@ -203,6 +212,8 @@ class Telemetry:
             unrecorded=self._recorder.unrecorded,
             disarmed=self._recorder.disarmed,
             duplicates=self._approach.duplicates,
+            run=self._name,
+            number=self._number,
         )
 
     def _frame_counts(self) -> messages.Frames:
@@ -233,9 +244,21 @@ class Telemetry:
     def _lamps(self, group: str) -> messages.Lamps:
         phases = self._approach.phases[group]
         current = phases.current
+        minimum_ns = phases.times.min_amber_ns
         return messages.Lamps(
-            current.phase, current.fault, dict(self._faults[group]), phases.glitches, phases.late_edges
+            current.phase,
+            current.fault,
+            dict(self._faults[group]),
+            phases.glitches,
+            phases.late_edges,
+            dict(self._ambers[group]),
+            None if minimum_ns is None else round(minimum_ns / NS_PER_S, 6),
         )
+
+
+def _hundredths(amber_ns: int) -> str:
+    """A length in seconds, cut and not rounded, so that one below a minimum stays below it."""
+    return f"{min(amber_ns // _NS_PER_HUNDREDTH / 100, MOST_AMBER_S):.2f}"
 
 
 def _arming(status: Status | None) -> messages.Arming | None:

@@ -19,6 +19,7 @@ PAGE = ROOT / "docs" / "telemetry.md"
 MEMBERS = {
     "lamps": ("<group>", {"north"}),
     "faults": ("<fault>", set(Fault)),
+    "ambers": ("<length>", {"2.98", "3.00"}),
     "passages": ("<verdict>", set(Verdict)),
     "classes": ("<class>", set(VehicleClass)),
     "<class>": ("<verdict>", set(Verdict)),

@@ -8,7 +8,8 @@ from edge.machine import limits_of
 from edge.messages import Arming, Backlog, Check, Frames, Health, Inputs, Lamps, Latency, Link, Machine, Queued
 from edge.records import Fault, Phase, VehicleClass, Verdict
 
-LEAST = Health(0.0, Frames(0, 0, 0, 0.0, None))
+RUN = "00112233445566ff"
+LEAST = Health(0.0, Frames(0, 0, 0, 0.0, None), run=RUN, number=1)
 MOST = Health(
     60.5,
     Frames(1500, 2, 1, 24.98, 0.04, 3),
@@ -28,10 +29,12 @@ MOST = Health(
         refusal="The broker refuses messages on a/b (Not authorized): they are kept; correct its permissions",
     ),
     Inputs(1000, 1, 2, 3.5),
-    {"north": Lamps(Phase.FAULT, Fault.DARK, {fault.value: 1 for fault in Fault}, 2, 1)},
+    {"north": Lamps(Phase.FAULT, Fault.DARK, {fault.value: 1 for fault in Fault}, 2, 1, {"2.98": 1, "3.00": 40}, 3.0)},
     {verdict.value: 2 for verdict in Verdict},
     {kind.value: {verdict.value: 2 for verdict in Verdict} for kind in VehicleClass if kind is not VehicleClass.PERSON},
     1,
     3,
     2,
+    RUN,
+    7,
 )

@@ -157,3 +157,16 @@ def test_without_anybody_to_tell_no_thread_runs(bench: Bench) -> None:
         silent.frame(0)
         silent.health()
         assert not any(thread.name == "telemetry" for thread in threading.enumerate())
+
+
+def test_each_amber_that_led_into_a_red_is_counted_by_its_length(bench: Bench) -> None:
+    for start_s, amber_s in ((10.0, 3.0), (40.0, 3.0), (70.0, 2.996), (100.0, 25.0)):
+        for lit, t_s in ((Lamp.GREEN, start_s), (Lamp.AMBER, start_s + 5), (Lamp.RED, start_s + 5 + amber_s)):
+            bench.lamps(t_s, lit)
+            bench.telemetry.frame(time.monotonic_ns())
+    bench.telemetry.health()
+    bench.telemetry.health()
+    assert bench.told[-1].lamps["north"].ambers == {"3.00": 2, "2.99": 1, "10.00": 1}
+    assert bench.told[-1].lamps["north"].min_amber_s == SITE.group("north").min_amber_s
+    assert [one.number for one in bench.told] == [1, 2]
+    assert len({one.run for one in bench.told}) == 1
