@@ -50,8 +50,8 @@ def site_text(site: str, group: str, seen: Recording, approach: ApproachProposal
             for number, lane in enumerate(approach.lanes, 1)
             for line in _lane(number, lane, group, approach, seen.scale)
         ),
-        *_rule(),
         *_detector(approach, seen),
+        *_rule(),
     ]
     return "\n".join(lines) + "\n"
 
@@ -102,7 +102,7 @@ def _lane(number: int, lane: LaneProposal, group: str, approach: ApproachProposa
         else "grew on the way: seen from the front"
     )
     yield f'contact = "{lane.contact.value}"  # the boxes {why}'
-    yield '# turn_on_red = "allowed"  # if it is here'
+    yield 'turn_on_red = "forbidden"  # unless it is allowed here: not in the picture'
     yield ""
 
 
@@ -137,19 +137,19 @@ def _vehicles(number: int) -> str:
 
 def _rule() -> Iterable[str]:
     yield "# [rule]  # grace_s and confirm_within_s are a matter of law, not of the picture: the usual values hold"
-    yield ""
 
 
 def _detector(approach: ApproachProposal, seen: Recording) -> Iterable[str]:
     width = max(lane.width_px for lane in approach.lanes) / (seen.size_px[0] * seen.scale)
-    yield "# From well before the stop line to past the confirm line."
     if width >= _SMALL_SHARE:
         yield "# Vehicles are large enough in the whole picture; a region would make them larger still:"
         yield "# [detector]"
         yield f"# region_px = {_box(approach.region_px, seen.scale)}"
     else:
         yield "[detector]"
+        yield "# From well before the stop line to past the confirm line."
         yield f"region_px = {_box(approach.region_px, seen.scale)}"
+    yield ""
 
 
 def _segment(segment: Segment, scale: float) -> str:

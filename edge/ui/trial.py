@@ -1,0 +1,143 @@
+"""What a draft makes of a recording: kept tracks judged again, by the code that judges on the road. Pure."""
+
+from __future__ import annotations
+
+from math import hypot
+from typing import TYPE_CHECKING, Any
+
+from edge.approach import Approach
+from edge.geometry import GroundPlane
+from edge.records import NS_PER_S, Phase
+from edge.tracker import TrackerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from edge.approach import Judged
+    from edge.config import Calibration, Site
+    from edge.records import LampEdge, PhaseInterval, Point, Size, TrackStep
+
+Band = tuple[float, float, str, str | None]
+
+_MOST_GRID_M = 60
+_GRID_STEPS = 12
+
+
+class Trial:
+    """Judges steps of the tracker as they come, with all lamp edges known beforehand."""
+
+    def __init__(self, site: Site, edges: Sequence[LampEdge], clock_uncertainty_s: float) -> None:
+        self._approach = Approach(site, TrackerSettings(), trust_start=True, clock_uncertainty_s=clock_uncertainty_s)
+        self._edges = edges
+        self._fed = 0
+        self.taken = 0
+        self.until_ns = 0
+        self.judged: list[Judged] = []
+
+    def take(self, steps: Iterable[TrackStep]) -> None:
+        """The next steps, in order."""
+        for step in steps:
+            self._feed(step.t_ns)
+            self.judged.extend(self._approach.step(step))
+            self.until_ns = step.t_ns
+            self.taken += 1
+
+    def finish(self) -> None:
+        """The recording is over."""
+        self.judged.extend(self._approach.finish(self.until_ns))
+
+    def bands(self, group: str) -> list[Band]:
+        """A signal group's phases so far: from, to, phase and fault; seconds."""
+        intervals = self._approach.phases[group].intervals
+        bands = [_band(one, self.until_ns) for one in intervals]
+        return [band for band in bands if band[1] > band[0]]
+
+    def _feed(self, t_ns: int) -> None:
+        while self._fed < len(self._edges) and self._edges[self._fed].t_ns <= t_ns:
+            self._approach.lamp(self._edges[self._fed])
+            self._fed += 1
+
+
+def _band(one: PhaseInterval, until_ns: int) -> Band:
+    end_ns = until_ns if one.end_ns is None else min(one.end_ns, until_ns)
+    return max(0, one.start_ns) / NS_PER_S, end_ns / NS_PER_S, one.phase.value, one.fault and one.fault.value
+
+
+def told(one: Judged) -> dict[str, Any]:
+    """A judged passage for the page."""
+    passage, judgement = one.passage, one.judgement
+    return {
+        "lane": passage.lane,
+        "track": passage.track,
+        "class": passage.vehicle_class.value,
+        "t_s": round(passage.t_cross_ns / NS_PER_S, 3),
+        "uncertainty_s": round(passage.uncertainty_ns / NS_PER_S, 3),
+        "confirm_s": None if passage.t_confirm_ns is None else round(passage.t_confirm_ns / NS_PER_S, 3),
+        "at_px": [round(value, 1) for value in passage.cross_px],
+        "verdict": judgement.verdict.value,
+        "phase": judgement.phase.value,
+        "fault": judgement.fault and judgement.fault.value,
+        "red_s": judgement.red_elapsed_s,
+        "red_at_least_s": judgement.red_at_least_s,
+        "speed_mps": passage.speed_mps,
+        "doubts": [doubt.value for doubt in passage.doubts],
+    }
+
+
+def spans(edges: Sequence[LampEdge], end_s: float) -> list[tuple[float, float, str]]:
+    """What one group's lamps show, as they are read, without debouncing: from, to, aspect."""
+    shown: dict[str, bool] = {}
+    bands: list[tuple[float, float, str]] = []
+    for index, edge in enumerate(edges):
+        shown[edge.lamp.value] = edge.lit
+        if index + 1 < len(edges) and edges[index + 1].t_ns == edge.t_ns:
+            continue
+        to_s = edges[index + 1].t_ns / NS_PER_S if index + 1 < len(edges) else end_s
+        lit = frozenset(lamp for lamp, is_lit in shown.items() if is_lit)
+        bands.append((edge.t_ns / NS_PER_S, to_s, _ASPECTS.get(lit, Phase.UNKNOWN.value)))
+    return bands
+
+
+_ASPECTS = {
+    frozenset({"red"}): Phase.RED.value,
+    frozenset({"amber"}): Phase.AMBER.value,
+    frozenset({"green"}): Phase.GREEN.value,
+    frozenset({"red", "amber"}): Phase.RED_AMBER.value,
+}
+
+
+def metre_grid(calibration: Calibration | None, size_px: Size) -> list[list[Point]]:
+    """Lines a metre apart on the ground around the calibrated rectangle, as they are seen; in pieces that bend not.
+
+    Each is a polyline of points in the picture. Only what lies before the horizon and inside the picture is drawn.
+    """
+    if calibration is None:
+        return []
+    plane = GroundPlane.from_points(calibration.points_m, calibration.points_px)  # from the ground to the picture
+    xs, ys = zip(*calibration.points_m, strict=True)
+    beyond = 2.0
+    left, right = int(min(xs) - beyond), min(int(max(xs) + beyond), int(min(xs)) + _MOST_GRID_M)
+    near, far = int(min(ys) - beyond), min(int(max(ys) + beyond), int(min(ys)) + _MOST_GRID_M)
+    along = [
+        [(float(x), near + (far - near) * k / _GRID_STEPS) for k in range(_GRID_STEPS + 1)]
+        for x in range(left, right + 1)
+    ]
+    across = [
+        [(left + (right - left) * k / _GRID_STEPS, float(y)) for k in range(_GRID_STEPS + 1)]
+        for y in range(near, far + 1)
+    ]
+    ahead = _side(plane, calibration.points_m[0])
+    lines = ([plane.to_ground(point) for point in line if _side(plane, point) == ahead] for line in (*along, *across))
+    return [kept for line in lines if len(kept := _inside(line, size_px)) > 1]
+
+
+def _side(plane: GroundPlane, point: Point) -> bool:
+    """On which side of the picture's horizon a place on the ground lies."""
+    m = plane.matrix
+    return m[6] * point[0] + m[7] * point[1] + m[8] > 0
+
+
+def _inside(line: Sequence[Point], size_px: Size) -> list[Point]:
+    """The points of a line that are not far outside of the picture."""
+    reach = 2 * hypot(*size_px)
+    return [(round(x, 1), round(y, 1)) for x, y in line if abs(x) < reach and abs(y) < reach]
