@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import webbrowser
 from contextlib import ExitStack
-from pathlib import Path  # noqa: TC003 - typer reads it at run time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,11 +15,53 @@ import typer
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge.commissioning import Commissioned
     from edge.ui.cases import Cases
+    from edge.ui.film import Film
+    from edge.ui.server import Pages
+
+DEFAULT_SITE = Path("site.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewRequest:
+    """What to look at, and by which keys; as on the command line."""
+
+    what: str | None
+    store: str | None
+    key: list[Path] | None
+    identity: Path | None
+    sign_with: Path | None
+    decisions: Path | None
+
+    @property
+    def folder(self) -> Path | None:
+        """What a replay wrote."""
+        return Path(self.what) if self.what else None
+
+
+@dataclass(frozen=True, slots=True)
+class SetupRequest:
+    """What to set up over and what to write; ``source`` is the node's own camera if None."""
+
+    source: str | None
+    site: Path
+    signal: Path | None
+    node: Path | None
+    model: Path | None
+    seconds: float
 
 
 def ui(
-    folder: Annotated[Path | None, typer.Argument(help="What a replay wrote: the folder given to it as --out.")] = None,
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FOLDER|VIDEO]",
+            help="The folder that a replay wrote, to review it; or a recording or camera, to set a site up over it.",
+        ),
+    ] = None,
     store: Annotated[
         str | None, typer.Option("--store", help="A receiver's store: a folder, or postgresql://USER@HOST/DATABASE.")
     ] = None,
@@ -34,37 +78,94 @@ def ui(
         Path | None,
         typer.Option("--decisions", help="The file of decisions; decisions.jsonl in the folder if left out."),
     ] = None,
+    site: Annotated[
+        Path, typer.Option("--site", help="The site file to set up; made where there is none.")
+    ] = DEFAULT_SITE,
+    signal: Annotated[
+        Path | None, typer.Option("--signal", help="Recorded lamps (CSV); else they are read in the picture.")
+    ] = None,
+    node: Annotated[
+        Path | None, typer.Option("--node", help="The node file: saving then commissions the node, too.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option("--model", help="Another detector's TOML file.")] = None,
+    seconds: Annotated[
+        float, typer.Option("--for", min=5, max=600, help="How many seconds of a camera to set up over.")
+    ] = 60.0,
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
 ) -> None:
-    """Look at cases in a browser and decide on them: a page on 127.0.0.1, until Ctrl-C.
+    """Set a site up, or look at cases and decide on them, in a browser: a page on 127.0.0.1, until Ctrl-C.
 
     The address that is printed can be opened once; the browser that did so is let in from then on.
     """
     try:
-        from edge.ui.review import Desk
         from edge.ui.server import serve
     except ModuleNotFoundError as error:
         raise ConfigError(f"The page needs {error.name}, too: pip install 'stopline[ui]'") from None
+
+    with ExitStack() as stack:
+        if store is None and (node is not None or (what is not None and not Path(what).is_dir())):
+            pages = _setting_up(SetupRequest(what, site, signal, node, model, seconds), stack)
+        else:
+            pages = _reviewing(ReviewRequest(what, store, key, identity, sign_with, decisions), stack)
+        serve(pages, port, lambda address: _tell(address, browser=browser))
+
+
+def _reviewing(request: ReviewRequest, stack: ExitStack) -> Pages:
     from edge.commands.verify import evidence_at, trusted_keys
     from edge.keys import load_signing_key
     from edge.ui.decisions import Journal
+    from edge.ui.review import Desk, Review
 
-    with ExitStack() as stack:
-        cases, beside = _cases(folder, store, stack)
-        file = decisions or (beside / "decisions.jsonl" if beside else None)
-        if file is None:
-            raise ConfigError("Where decisions go is not said: name a file with --decisions")
-        keys = trusted_keys(key or _key_in(beside))
-        signer = load_signing_key(sign_with) if sign_with else None
-        desk = Desk(cases, evidence_at(None, identity), keys, Journal(file), signer, keys_given=bool(key))
-        serve(desk, port, lambda address: _tell(address, browser=browser))
+    cases, beside = _cases(request.folder, request.store, stack)
+    file = request.decisions or (beside / "decisions.jsonl" if beside else None)
+    if file is None:
+        raise ConfigError("Where decisions go is not said: name a file with --decisions")
+    keys = trusted_keys(request.key or _key_in(beside))
+    signer = load_signing_key(request.sign_with) if request.sign_with else None
+    evidence = evidence_at(None, request.identity)
+    desk = Desk(cases, evidence, keys, Journal(file), signer, keys_given=bool(request.key))
+    return lambda look: Review(desk, look).routes
+
+
+def _setting_up(request: SetupRequest, stack: ExitStack) -> Pages:
+    from edge.commands.chain import VIEW
+    from edge.config import load_node, load_site
+    from edge.detector import load_model
+    from edge.embedded import embedded_model
+    from edge.sources.timeline import read_timeline
+    from edge.ui.bench import Bench
+    from edge.ui.film import film_of
+    from edge.ui.setup import Saving, Setup
+
+    file = request.site
+    known = load_site(file) if file.exists() else None
+    written = file.read_bytes() if known else None
+    model = load_model(request.model or embedded_model())
+    timeline = read_timeline(request.signal) if request.signal not in {None, VIEW} else None
+    node = load_node(request.node) if request.node else None
+    source = request.source or os.environ.get("STOPLINE_SOURCE", "picamera")
+    film = stack.enter_context(film_of(source, known.camera if known else None, request.seconds, _say))
+    bench = stack.enter_context(Bench(film, model, timeline, written.decode() if written else None))
+    commission = _commissioning(request, film) if node else None
+    saving = Saving(file, node.node.id if node else None, commission, written)
+    return lambda look: Setup(bench, saving, look).routes
+
+
+def _commissioning(request: SetupRequest, film: Film) -> Callable[[Path, str], Commissioned]:
+    """What commissions the node by a site file, over the recording that the page shows."""
+    from edge.commands.commission import CommissionRequest, commission
+
+    def commissioned(site: Path, by: str) -> Commissioned:
+        assert request.node is not None
+        asked = CommissionRequest(str(film.path), site, request.node, request.model, by, None, film.duration_s)
+        return commission(asked, _say).record
+
+    return commissioned
 
 
 def _cases(folder: Path | None, store: str | None, stack: ExitStack) -> tuple[Cases, Path | None]:
     """The cases, and the folder that they lie in where there is one."""
-    from pathlib import Path
-
     from edge.ui.cases import ReplayCases
 
     if (folder is None) == (store is None):
@@ -88,6 +189,10 @@ def _key_in(beside: Path | None) -> list[Path]:
     if found is None or not found.exists():
         raise ConfigError("No key to check events with: give the node's public key with --key")
     return [found]
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
 
 
 def _tell(address: str, *, browser: bool) -> None:

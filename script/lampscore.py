@@ -149,7 +149,7 @@ def score_recording(folder: Path, site: Site) -> ViewScore:
     score = ViewScore(name, len(groups))
     seen: dict[str, list[LampReading]] = {group: [] for group in groups}
     with open_video(folder / "video.mp4", live=False) as video:
-        view = LampView(site, video.size_px)
+        view = LampView.for_site(site, video.size_px)
         for frame in video:
             if frame.t_ns >= MOVED.get(name, frame.t_ns + 1):
                 break

@@ -50,7 +50,7 @@ def approach_for(site: Site, detector: Detector, *, trust_start: bool, clock_unc
 
 def watch_for(site: Site, size_px: Size, *, keep: bool = False) -> LampWatch:
     """What reads the lamps in pictures of ``size_px``; the site's regions have been checked."""
-    return LampWatch(LampView(site, size_px), keep=keep)
+    return LampWatch(LampView.for_site(site, size_px), keep=keep)
 
 
 def check_views(site: Site, file: Path) -> None:
@@ -71,7 +71,8 @@ def ring_for(evidence: Evidence, site: Site) -> PacketRing:
 def desk_for(evidence: Evidence, site: Site, site_toml: bytes, key: SigningKey, topics: Topics) -> Desk:
     """How cases become events. Raises ConfigError for a recipient that is none."""
     seal = Seal(evidence.recipients)
-    return Desk(key, seal, topics, evidence.part_kb * 1024, site_toml, site.site.name)
+    regions_px = tuple(mask.region_px for mask in site.masks)
+    return Desk(key, seal, topics, evidence.part_kb * 1024, site_toml, regions_px, site.site.name)
 
 
 def masker() -> Masker:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy import float64, uint8
     from numpy.typing import NDArray
 
+    from edge.geometry import Segment
     from edge.proposals.paths import Path, Stop
     from edge.records import Box
 
@@ -30,6 +31,7 @@ _HALF_WIDTHS = 0.55  # of the box: the stretch that must be bright
 _BESIDE_WIDTHS = 0.1
 _LEAST_BESIDE_PX = 4.0
 _LEAST_SCORE = 12.0
+_SNAP_STEPS = 25
 _FULL_SCORE = 50.0
 _MOST_PATHS = 40
 # A vehicle that waits at the line has its contact so many heights of its box before it, from and to.
@@ -103,6 +105,29 @@ def _sampled(luma: Array, x: Array, y: Array) -> Array:
     top = luma[row, column] * (1 - right) + luma[row, column + 1] * right
     bottom = luma[row + 1, column] * (1 - right) + luma[row + 1, column + 1] * right
     return np.asarray(top * (1 - down) + bottom * down)
+
+
+def snapped(luma: Array, line: Segment, reach_px: float) -> Segment | None:
+    """The painted line nearest to one that was drawn, each end moved across it by ``reach_px`` at most, or None.
+
+    Lines rather upright than level are looked for in the picture turned over.
+    """
+    (x1, y1), (x2, y2) = line
+    if abs(y2 - y1) > abs(x2 - x1):
+        turned = snapped(luma.T, ((y1, x1), (y2, x2)), reach_px)
+        return None if turned is None else tuple((x, y) for y, x in turned)  # type: ignore[return-value]
+    moves = np.linspace(-reach_px, reach_px, _SNAP_STEPS)
+    starts, ends = (grid.ravel() for grid in np.meshgrid(y1 + moves, y2 + moves))
+    middle, slopes = (starts + ends) / 2, (ends - starts) / (x2 - x1)
+    width = abs(x2 - x1) / (2 * _HALF_WIDTHS)
+    places = np.full_like(middle, (x1 + x2) / 2)
+    found = contrast(luma, places, middle, slopes, np.full_like(middle, width))
+    # Of two edges that stand out alike the nearer one.
+    moved = (np.abs(starts - y1) + np.abs(ends - y2)) / (2 * reach_px)
+    best = int((found - _LEAST_SCORE * moved).argmax())
+    if found[best] < _LEAST_SCORE:
+        return None
+    return (x1, float(starts[best])), (x2, float(ends[best]))
 
 
 def find_line(luma: Array, paths: Sequence[Path], stops: Sequence[Stop], contact: Contact) -> PaintedLine | None:

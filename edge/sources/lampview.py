@@ -14,7 +14,7 @@ from edge.glow import DARK, LAMPS, HeadMemory, LampReading, read_head, states_of
 from edge.records import LampEdge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from edge.config import Site, View
     from edge.glow import States
@@ -34,18 +34,23 @@ class _Layout:
 
 
 class LampView:
-    """Reads the lamps of every group that has a ``view``, frame by frame in the order of their times.
+    """Reads the lamps of the groups that are ``viewed``, frame by frame in the order of their times.
 
-    ``size_px`` is the stream's, of the same aspect as the site's grid. Each head is cut out of the stored picture as it
-    is, shrunk only where it is larger than 96 pixels.
+    Their places are in ``grid_px``, the site's grid; ``size_px`` is the stream's, of the same aspect. Each head is cut
+    out of the stored picture as it is, shrunk only where it is larger than 96 pixels.
     """
 
-    def __init__(self, site: Site, size_px: Size) -> None:
-        scale = (size_px[0] / site.camera.size_px[0], size_px[1] / site.camera.size_px[1])
-        viewed = {group.id: group.view for group in site.signal_groups if group.view is not None}
+    def __init__(self, viewed: Mapping[str, View], grid_px: Size, size_px: Size) -> None:
+        scale = (size_px[0] / grid_px[0], size_px[1] / grid_px[1])
         crops = _crops({name: _around(view, scale) for name, view in viewed.items()}, size_px)
         layouts = [_layout(name, view, scale, crops[name]) for name, view in viewed.items()]
         self._heads = [(layout, HeadMemory() if layout.lamps else None) for layout in layouts]
+
+    @classmethod
+    def for_site(cls, site: Site, size_px: Size) -> LampView:
+        """All groups of a site that have a ``view``."""
+        viewed = {group.id: group.view for group in site.signal_groups if group.view is not None}
+        return cls(viewed, site.camera.size_px, size_px)
 
     def read(self, frame: Frame) -> tuple[LampReading, ...]:
         """What the frame shows of each group."""

@@ -15,11 +15,11 @@ class Words:
 
     def __init__(self, language: str) -> None:
         self.language = language
-        self._messages = {key: said[language] for key, said in _messages().items() if language in said}
+        self.said = {key: said[language] for key, said in _messages().items() if language in said}
 
     def __call__(self, english: str, **values: object) -> str:
         """The sentence, with ``{name}`` filled in."""
-        said = self._messages.get(english, english)
+        said = self.said.get(english, english)
         return said.format(**values) if values else said
 
 

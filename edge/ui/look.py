@@ -26,14 +26,20 @@ class Look:
     def page(self, request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """A page; ``?lang=`` chooses its language and is remembered."""
         asked = request.query_params.get("lang")
-        language = chosen(asked or request.cookies.get(_LANGUAGE), request.headers.get("accept-language", ""))
+        words = self.words(request)
+        language = words.language
         text = self._templates.get_template(template).render(
-            t=Words(language), language=language, languages=LANGUAGES, path=request.url.path, **values
+            t=words, language=language, languages=LANGUAGES, path=request.url.path, **values
         )
         response = HTMLResponse(text, status)
         if asked in LANGUAGES:
             response.set_cookie(_LANGUAGE, language, max_age=31_536_000, httponly=True, samesite="strict")
         return response
+
+    def words(self, request: Request) -> Words:
+        """The messages in the reader's language."""
+        asked = request.query_params.get("lang") or request.cookies.get(_LANGUAGE)
+        return Words(chosen(asked, request.headers.get("accept-language", "")))
 
     def failure(self, request: Request, status: int, words: str) -> HTMLResponse:
         """A page that says what went wrong."""

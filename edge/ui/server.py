@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import socket
-from importlib.resources import files
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -13,31 +14,32 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
+import edge
 from edge.errors import ConfigError, StoplineError
 from edge.report import STYLE as REPORT_STYLE
 from edge.ui.guard import Guard
 from edge.ui.look import Look
-from edge.ui.review import Review
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from starlette.requests import Request
     from starlette.types import ASGIApp
 
-    from edge.ui.review import Desk
-
 HOST: Final = "127.0.0.1"
-_STATIC: Final = {
-    "app.css": "text/css",
-    "icon.svg": "image/svg+xml",
-    REPORT_STYLE: "text/css",
-    "review.js": "text/javascript",
+_KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+_STATIC: Final = Path(__file__).with_name("static")
+# The few files that belong to the pages; nothing else has a name here, so no address becomes a path.
+_FILES: Final = {
+    REPORT_STYLE: Path(edge.__file__).with_name(REPORT_STYLE),
+    **{str(file.relative_to(_STATIC)): file for file in _STATIC.rglob("*") if file.suffix in _KINDS},
 }
 
+Pages = Callable[[Look], "Sequence[Route]"]
 
-def application(desk: Desk, port: int, token: str) -> ASGIApp:
-    """The whole page, guarded."""
+
+def application(pages: Pages, port: int, token: str) -> ASGIApp:
+    """The pages, with what is common to all of them, guarded."""
     look = Look()
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -47,22 +49,19 @@ def application(desk: Desk, port: int, token: str) -> ASGIApp:
     async def failed(request: Request, error: Exception) -> Response:
         return look.failure(request, 500, str(error))
 
-    routes = [Route("/static/{name}", _static), *Review(desk, look).routes]
+    routes = [Route("/static/{name:path}", _static), *pages(look)]
     inner = Starlette(routes=routes, exception_handlers={HTTPException: refused, StoplineError: failed})
     return Guard(inner, port, token)
 
 
 async def _static(request: Request) -> Response:
-    """One of the few files that belong to the pages; nothing else has a name here."""
-    name = request.path_params["name"]
-    if name not in _STATIC:
+    file = _FILES.get(request.path_params["name"])
+    if file is None:
         raise HTTPException(404)
-    folder = files("edge") if name == REPORT_STYLE else files("edge.ui").joinpath("static")
-    content = folder.joinpath(name).read_bytes()
-    return Response(content, media_type=_STATIC[name])
+    return Response(file.read_bytes(), media_type=_KINDS[file.suffix])
 
 
-def serve(desk: Desk, port: int, tell: Callable[[str], None]) -> None:
+def serve(pages: Pages, port: int, tell: Callable[[str], None]) -> None:
     """Serve until Ctrl-C. ``tell`` is given the address, which can be opened once. Raises ConfigError."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -74,7 +73,12 @@ def serve(desk: Desk, port: int, tell: Callable[[str], None]) -> None:
         port = listening.getsockname()[1]
         token = secrets.token_urlsafe(24)
         config = uvicorn.Config(
-            application(desk, port, token), log_level="warning", access_log=False, server_header=False, lifespan="off"
+            application(pages, port, token),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,  # a page that listens for news would never end by itself
         )
         tell(f"http://{HOST}:{port}/?token={token}")
         uvicorn.Server(config).run(sockets=[listening])

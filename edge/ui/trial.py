@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import hypot
+from math import ceil, floor, hypot
 from typing import TYPE_CHECKING, Any
 
 from edge.approach import Approach
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 Band = tuple[float, float, str, str | None]
 
+_BEYOND_M = 2
 _MOST_GRID_M = 60
-_GRID_STEPS = 12
+_GRID_STEPS = 24
 
 
 class Trial:
@@ -30,6 +31,7 @@ class Trial:
         self._approach = Approach(site, TrackerSettings(), trust_start=True, clock_uncertainty_s=clock_uncertainty_s)
         self._edges = edges
         self._fed = 0
+        self._finished = False
         self.taken = 0
         self.until_ns = 0
         self.judged: list[Judged] = []
@@ -43,8 +45,15 @@ class Trial:
             self.taken += 1
 
     def finish(self) -> None:
-        """The recording is over."""
-        self.judged.extend(self._approach.finish(self.until_ns))
+        """The recording is over; said once or more often."""
+        if not self._finished:
+            self._finished = True
+            self.judged.extend(self._approach.finish(self.until_ns))
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """The signal groups that it knows."""
+        return frozenset(self._approach.phases)
 
     def bands(self, group: str) -> list[Band]:
         """A signal group's phases so far: from, to, phase and fault; seconds."""
@@ -106,29 +115,31 @@ _ASPECTS = {
 }
 
 
-def metre_grid(calibration: Calibration | None, size_px: Size) -> list[list[Point]]:
-    """Lines a metre apart on the ground around the calibrated rectangle, as they are seen; in pieces that bend not.
-
-    Each is a polyline of points in the picture. Only what lies before the horizon and inside the picture is drawn.
-    """
+def metre_grid(calibration: Calibration | None, size_px: Size) -> list[tuple[Point, Point]]:
+    """Lines a metre apart on the ground round the calibrated rectangle, as they are seen before the horizon."""
     if calibration is None:
         return []
     plane = GroundPlane.from_points(calibration.points_m, calibration.points_px)  # from the ground to the picture
     xs, ys = zip(*calibration.points_m, strict=True)
-    beyond = 2.0
-    left, right = int(min(xs) - beyond), min(int(max(xs) + beyond), int(min(xs)) + _MOST_GRID_M)
-    near, far = int(min(ys) - beyond), min(int(max(ys) + beyond), int(min(ys)) + _MOST_GRID_M)
-    along = [
-        [(float(x), near + (far - near) * k / _GRID_STEPS) for k in range(_GRID_STEPS + 1)]
-        for x in range(left, right + 1)
-    ]
-    across = [
-        [(left + (right - left) * k / _GRID_STEPS, float(y)) for k in range(_GRID_STEPS + 1)]
-        for y in range(near, far + 1)
+    columns, rows = _metres(xs), _metres(ys)
+    lines = [
+        *([(float(x), y) for y in _steps(rows)] for x in columns),
+        *([(x, float(y)) for x in _steps(columns)] for y in rows),
     ]
     ahead = _side(plane, calibration.points_m[0])
-    lines = ([plane.to_ground(point) for point in line if _side(plane, point) == ahead] for line in (*along, *across))
-    return [kept for line in lines if len(kept := _inside(line, size_px)) > 1]
+    seen = ([plane.to_ground(point) for point in line if _side(plane, point) == ahead] for line in lines)
+    return [(kept[0], kept[-1]) for line in seen if len(kept := _near(line, size_px)) > 1]
+
+
+def _metres(values: Sequence[float]) -> range:
+    """Whole metres from a little before the least to a little after the greatest."""
+    first = floor(min(values)) - _BEYOND_M
+    return range(first, min(ceil(max(values)) + _BEYOND_M, first + _MOST_GRID_M) + 1)
+
+
+def _steps(metres: range) -> list[float]:
+    """Places along a line, close enough to cut it well where it leaves the picture."""
+    return [metres[0] + (metres[-1] - metres[0]) * step / _GRID_STEPS for step in range(_GRID_STEPS + 1)]
 
 
 def _side(plane: GroundPlane, point: Point) -> bool:
@@ -137,7 +148,7 @@ def _side(plane: GroundPlane, point: Point) -> bool:
     return m[6] * point[0] + m[7] * point[1] + m[8] > 0
 
 
-def _inside(line: Sequence[Point], size_px: Size) -> list[Point]:
+def _near(line: Sequence[Point], size_px: Size) -> list[Point]:
     """The points of a line that are not far outside of the picture."""
     reach = 2 * hypot(*size_px)
     return [(round(x, 1), round(y, 1)) for x, y in line if abs(x) < reach and abs(y) < reach]

@@ -102,7 +102,7 @@ def test_regions_scale_to_any_stream_of_the_aspect(tmp_path: Path, size_px: Size
     at = ((400.0, 100.0, 8.0, 11.0), (2.0, 3.0, 8.0, 11.0), (628.0, 326.0, 8.0, 11.0))
     site = site_with(tmp_path, *(view_at(*place) for place in at))
     picture = painted(size_px, (640, 360), lit, *(boxes_at(*place) for place in at))
-    readings = LampView(site, size_px).read(Frame(0, 0, picture))
+    readings = LampView.for_site(site, size_px).read(Frame(0, 0, picture))
     assert [(one.red, one.amber, one.green) for one in readings] == [(RED, AMBER, GREEN)[lit]] * 3
     for left, top, right, bottom in picture.cuts:
         assert not any(value % 2 for value in (left, top, right, bottom))
@@ -123,7 +123,7 @@ def test_a_head_anywhere_in_the_picture_is_cut_inside_it(
     head = f"head_px = [{left}, {top}, {left + width}, {top + height}]"
     site = site_with(tmp_path_factory.mktemp("site"), head, size=str(list(size)))
     picture = painted(size, size, 0)
-    LampView(site, size).read(Frame(0, 0, picture))
+    LampView.for_site(site, size).read(Frame(0, 0, picture))
     [(x1, y1, x2, y2)] = picture.cuts
     assert 0 <= x1 <= max(0, left)
     assert 0 <= y1 <= max(0, top)
@@ -136,7 +136,7 @@ def test_a_head_anywhere_in_the_picture_is_cut_inside_it(
 def test_a_whole_head_is_read_where_one_box_is_given(tmp_path: Path) -> None:
     site = site_with(tmp_path, "head_px = [398, 98, 407, 121]")
     picture = painted((640, 360), (640, 360), 2, boxes_at(400, 100))
-    [reading] = LampView(site, (640, 360)).read(Frame(7, 0, picture))
+    [reading] = LampView.for_site(site, (640, 360)).read(Frame(7, 0, picture))
     assert reading == LampReading(7, "g0", red=False, amber=False, green=True)
 
 
@@ -197,7 +197,7 @@ def test_led_heads_that_flicker_are_never_read_as_another_lamp(
     """Lit half of each period: what a frame shows is the share of its exposure that fell into the lit half."""
     size = (64, 48)
     site = site_with(tmp_path, view_at(40, 10), size=str(list(size)))
-    view = LampView(site, size)
+    view = LampView.for_site(site, size)
     lit = [painted(size, size, n, boxes_at(40, 10)).pixels.astype(float) for n in range(3)]
     dark = np.minimum(np.minimum(lit[0], lit[1]), lit[2])
     right = unknown = 0
@@ -221,7 +221,7 @@ def test_the_watch_gives_each_edge_once_and_in_time(tmp_path: Path) -> None:
     site = site_with(tmp_path, view_at(400, 100))
     shown = [painted((640, 360), (640, 360), n, boxes_at(400, 100)) for n in (2, 2, 1, 1, 0)]
     frames = [Frame(n * 40 * MS, n, picture) for n, picture in enumerate(shown)]
-    watch, fetched = LampWatch(LampView(site, (640, 360)), keep=True), []
+    watch, fetched = LampWatch(LampView.for_site(site, (640, 360)), keep=True), []
     for frame in watch.frames(frames):
         fetched += [[(edge.lamp, edge.lit) for edge in watch.until(frame.t_ns)]]
     start = [(Lamp.RED, False), (Lamp.AMBER, False), (Lamp.GREEN, True)]
@@ -236,7 +236,7 @@ def test_a_red_that_nobody_saw_begin_is_not_told(tmp_path: Path) -> None:
     """Nobody knows how short its amber was, or whether it is stuck: its phase stays unknown, which convicts nobody."""
     site = site_with(tmp_path, view_at(400, 100))
     shown = [painted((640, 360), (640, 360), n, boxes_at(400, 100)) for n in (0, 0, 2, 1, 0)]
-    watch = LampWatch(LampView(site, (640, 360)), keep=True)
+    watch = LampWatch(LampView.for_site(site, (640, 360)), keep=True)
     for _ in watch.frames(Frame(n * NS_PER_S, n, picture) for n, picture in enumerate(shown)):
         pass
     assert {edge.t_ns for edge in watch.kept} == {2 * NS_PER_S, 3 * NS_PER_S, 4 * NS_PER_S}
@@ -261,7 +261,7 @@ def test_a_wire_that_is_cut_disagrees_with_the_picture_of_a_recording(broken: La
     agreement = LampAgreement({"north": TIMES})
     found: dict[Lamp, tuple[Disagreement, int]] = {}
     with open_video(folder / "video.mp4", live=False) as video:
-        watch = LampWatch(LampView(site, video.size_px))
+        watch = LampWatch(LampView.for_site(site, video.size_px))
         checked = CheckedLamps(wires.until, watch.readings, agreement)
         for frame in watch.frames(video):
             assert all(edge.t_ns <= frame.t_ns for edge in checked.until(frame.t_ns))
