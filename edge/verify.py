@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
 from itertools import groupby, pairwise
-from math import copysign, dist, fsum, hypot, inf, log, sqrt
+from math import ceil, copysign, dist, floor, fsum, hypot, inf, log, sqrt
 from operator import itemgetter
 from pathlib import Path
 from statistics import median
@@ -197,11 +197,7 @@ def _check_bundle(report: Report, bundle: bytes | None) -> None:
     if sha256(bundle) != evidence["bundle_sha256"]:
         return report.add("The evidence bundle is sealed: `age -d -i KEY BUNDLE` opens it.", Outcome.SEALED)
     report.files = _untar(bundle)
-    _check_files(report)
-    gone = [name for name in _PICTURES if name not in report.files]
-    if gone and not evidence["missing"]:
-        report.add(f"Missing, and the node does not say why: {', '.join(gone)}.", Outcome.INCOMPLETE)
-    return None
+    return _check_files(report)
 
 
 def _untar(data: bytes) -> dict[str, bytes]:
@@ -238,6 +234,25 @@ def _check_files(report: Report) -> None:
             raise ChangedError(f"{name} in the bundle is not there or says something else than the signed event.")
     report.add(f"Track ({len(data['track'])} observations) and lamps in the bundle are those of the signed event.")
     _check_site(report, files.get("site.toml", b""), "The site file in the bundle")
+    _check_regions(report, manifest)
+    gone = [name for name in _PICTURES if name not in files]
+    if gone and not manifest["missing"]:
+        report.add(f"Missing, and the node does not say why: {', '.join(gone)}.", Outcome.INCOMPLETE)
+
+
+def _check_regions(report: Report, manifest: Json) -> None:
+    """The site file's mask regions against the rows of what was black in every picture (docs/evidence.md)."""
+    site, clip, due = tomllib.loads(report.files["site.toml"].decode("utf-8")), manifest["clip"], []
+    for mask in site.get("masks", []) if clip else []:
+        sizes = 2 * manifest["masking"]["size_px"], 2 * site["camera"]["size_px"]
+        ends = zip((floor, floor, ceil, ceil), mask["region_px"], *sizes, strict=True)
+        sides = (f"{whole(side * pixels / grid)}.0" for whole, side, pixels, grid in ends)
+        due.append(",".join([f"{clip['from_s']:.6f}", f"{clip['to_s']:.6f}", *sides, "region"]))
+    black = [row for row in report.files.get("masks.csv", b"").decode("ascii").splitlines() if row.endswith(",region")]
+    if black != due:
+        report.add("What the bundle records as black are not the mask regions of the site file.", Outcome.INCOMPLETE)
+    elif due:
+        report.add(f"Each mask region of the site file ({len(due)}) is recorded as black in every picture.")
 
 
 def _csv(header: str, rows: Iterable[Iterable[Any]]) -> bytes:
@@ -273,20 +288,25 @@ def _check_site(report: Report, toml: bytes | None, whose: str) -> None:
     if sha256(toml) != data["origin"]["site_sha256"]:
         raise ChangedError(f"{whose} is not the one that the verdict was reached with: its SHA-256 differs.")
     site = tomllib.loads(toml.decode("utf-8"))
-    odd = [name for name, value in settings(site, data["lane"]).items() if not _alike(value, data[name], name)]
+    odd = [name for name, own in settings(site, data["lane"]).items() if not _near(own, data[name], _slack(name))]
     if odd or report.event["source"].split("/")[2] != site["site"]["id"]:
         raise ChangedError(f"{whose} says something else than the event of: {', '.join(odd) or 'the site'}.")
     report.add(f"{whose} is the one whose SHA-256 was signed; the event's lines, rule and signal times are its own.")
 
 
-def _alike(ours: Any, theirs: Any, part: str) -> bool:
-    """Equal but for the event's rounding: positions to the hundredth, all else to the millionth."""
+def _slack(part: str) -> float:
+    """An event rounds positions to the hundredth, all else to the millionth."""
+    return 0.00501 if part in ("geometry", "calibration") else 5.1e-7
+
+
+def _near(ours: Any, theirs: Any, slack: float) -> bool:
+    """Whether numbers are equal within ``slack``, and all else is the same."""
     if isinstance(ours, dict):
-        return isinstance(theirs, dict) and all(_alike(value, theirs[name], part) for name, value in ours.items())
+        return isinstance(theirs, dict) and all(_near(value, theirs[name], slack) for name, value in ours.items())
     if isinstance(ours, list):
-        return len(ours) == len(theirs) and all(_alike(*pair, part) for pair in zip(ours, theirs, strict=True))
-    slack = 0.00501 if part in ("geometry", "calibration") else 5.1e-7
-    return bool(ours == theirs or (isinstance(ours, float) and abs(ours - theirs) <= slack))
+        return len(ours) == len(theirs) and all(_near(*pair, slack) for pair in zip(ours, theirs, strict=True))
+    number = isinstance(ours, float) and isinstance(theirs, int | float)
+    return bool(abs(ours - theirs) <= slack if number else ours == theirs)
 
 
 _CLEAR, _UNEVEN, _NEAR, _AROUND, _LAST, _FARTHEST_S, _FEWEST = 0.1, 0.1, 800_000, 400_000, 400_000, 0.4, 5
@@ -317,8 +337,7 @@ def _lamp(edges: Sequence[tuple[int, bool]], hold: int, debounce: int) -> list[t
         elif burning and not lit:
             pulses[-1] = (pulses[-1][0], t)
     kept = [pulse for pulse in pulses if pulse[1] - pulse[0] >= debounce]
-    lit_first = edges[0][1] and kept[:1] == pulses[:1]
-    changes = [] if lit_first else [(edges[0][0], False)]
+    changes = [] if edges[0][1] and kept[:1] == pulses[:1] else [(edges[0][0], False)]
     return changes + [change for start, end in kept for change in ((start, True), (end, False))]
 
 
@@ -346,8 +365,7 @@ class _Signal:
 
     def show(self, t: int, aspect: str) -> None:
         """The lamps show another aspect from ``t`` on."""
-        left = self._overlap[0] if self._overlap else t
-        self._overlap = None
+        left, self._overlap = self._overlap[0] if self._overlap else t, None
         if aspect in _ALONE.values() and aspect != self._lasting and self._may_follow(aspect):
             self._begin(aspect, t, left)
         elif aspect != self._lasting:
@@ -360,22 +378,19 @@ class _Signal:
     def _begin(self, name: str, t: int, left: int) -> None:
         first, before = self._lasting is None, self.phases[-1]
         self._lasting = name
-        if before.name == "fault" and (name != "green" or first):
-            return
-        amber = left - before.start if (before.name, name, before.seen) == ("amber", "red", True) else None
-        short = amber is not None and self._minimum is not None and amber < self._minimum
-        self.phases.append(Phase(name, t, not first, amber, "short_amber" if short else None))
+        if before.name != "fault" or (name == "green" and not first):
+            amber = left - before.start if (before.name, name, before.seen) == ("amber", "red", True) else None
+            short = amber is not None and self._minimum is not None and amber < self._minimum
+            self.phases.append(Phase(name, t, not first, amber, "short_amber" if short else None))
 
     def _fault(self, t: int, fault: str) -> None:
         if self.phases[-1].name != "fault":
             self.phases.append(Phase("fault", t, fault=fault))
 
 
-def phases(lamps: Iterable[Sequence[Any]], signal: Mapping[str, float], minimum_s: float | None) -> list[Phase]:
+def phases(lamps: Sequence[Sequence[Any]], signal: Mapping[str, float], minimum_s: float | None) -> list[Phase]:
     """The phases that raw lamp edges ``(t_s, lamp, lit)`` of one group amount to."""
-    edges: dict[str, list[tuple[int, bool]]] = {"red": [], "amber": [], "green": []}
-    for t_s, lamp, lit in lamps:
-        edges[lamp].append((_us(t_s), lit))
+    edges = {name: [(_us(t_s), lit) for t_s, lamp, lit in lamps if lamp == name] for name in ("red", "amber", "green")}
     minimum = None if minimum_s is None else _us(minimum_s)
     walk = _Signal(_us(signal["transition_s"]), _us(signal["max_phase_s"]), minimum)
     if all(edges.values()):
@@ -613,32 +628,23 @@ def _rear_margin_s(data: Mapping[str, Any], passage: Passage) -> float:
 
 
 def differences(data: Mapping[str, Any]) -> list[str]:
-    """Each figure that comes out otherwise when it is computed again, in words: theirs, then ours."""
+    """Each figure that comes out otherwise when it is computed again, in words: theirs, then ours.
+
+    Equal is what lies within a millisecond, 0.02 pixels or 0.02 m/s; a text or nothing must be the same.
+    """
     theirs, ours = dict(_leaves(data)), dict(_leaves(recompute(data)))
-    odd = [name for name in ours if name in theirs and not _near(name, theirs[name], ours[name])]
+    slack = {name: 0.02 if name.endswith(("_px", "_mps")) else 0.001 for name in ours}
+    odd = [name for name in ours if name in theirs and not _near(ours[name], theirs[name], slack[name])]
     return [f"the {name.replace('_', ' ')} is said to be {theirs[name]}, but comes out as {ours[name]}" for name in odd]
 
 
 def _leaves(tree: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{path}{name}, ")
-        else:
-            yield path + name, value
-
-
-def _near(name: str, theirs: Any, ours: Any) -> bool:
-    """Equal within a millisecond, 0.02 pixels or 0.02 m/s; a text or nothing must be the same."""
-    if isinstance(ours, list):
-        return all(_near(name, *pair) for pair in zip(theirs, ours, strict=True))
-    if isinstance(ours, float) and isinstance(theirs, int | float):
-        return abs(ours - theirs) <= (0.02 if name.endswith(("_px", "_mps")) else 0.001)
-    return bool(theirs == ours)
+        yield from _leaves(value, f"{path}{name}, ") if isinstance(value, dict) else [(path + name, value)]
 
 
 def _check_verdict(report: Report) -> None:
-    data = report.event["data"]
-    odd = differences(data)
+    data, odd = report.event["data"], differences(report.event["data"])
     for words in odd:
         report.add(f"Computed again: {words}.", Outcome.DIFFERS)
     if any(data["omitted"].values()):

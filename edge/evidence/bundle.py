@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from edge.evidence.media import Media
+    from edge.records import Size
 
 FORMAT: Final = "stopline-evidence/1"
 MANIFEST: Final = "manifest.json"
@@ -62,7 +63,7 @@ def build_bundle(
     """
     missing = _missing(document, site_toml, media)
     files = _in_order({**media.files, **_data_files(document), "site.toml": site_toml})
-    how = dict(masking) if masking and media.files else None
+    how = {**masking, **_size(media.size_px)} if masking and media.files else None
     manifest = rfc8785.dumps(_manifest(document, files, media, missing) | {"masking": how})
     data = _tar([(MANIFEST, manifest), *files])
     if len(data) > MAX_BUNDLE_BYTES:
@@ -122,6 +123,10 @@ def _manifest(
         "clip": _clip(media.clip_span_s),
         "missing": list(missing),
     }
+
+
+def _size(size_px: Size | None) -> dict[str, Any]:
+    return {} if size_px is None else {"size_px": list(size_px)}
 
 
 def _clip(span_s: tuple[float, float] | None) -> dict[str, Any] | None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edge.keys import SigningKey
     from edge.mqtt import Topics
     from edge.outbox import Outbox
+    from edge.records import Box
 
 RESTARTED = "There are no pictures: the node was restarted before they were complete."
 NO_ROOM = "There are no pictures: the node's disk had no room for them."
@@ -42,13 +43,17 @@ _READY_AT_ONCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What makes an event and its messages out of a case: who signs, to whom it is sealed, where it goes."""
+    """What makes an event and its messages out of a case: who signs, to whom it is sealed, where it goes.
+
+    ``site_toml`` is the site file, ``regions_px`` the regions it masks, in its grid.
+    """
 
     key: SigningKey
     seal: Seal
     topics: Topics
     part_bytes: int
     site_toml: bytes
+    regions_px: tuple[Box, ...]
     site_name: str = ""
 
 
@@ -178,7 +183,8 @@ class CaseKeeper:
     def _media(self, one: _Waiting) -> Media:
         document, _ = _read(one.case)
         try:
-            return make_media(document, one.hold.take(), self._masker, site_name=self._desk.site_name)
+            name, regions_px = self._desk.site_name, self._desk.regions_px
+            return make_media(document, one.hold.take(), self._masker, site_name=name, regions_px=regions_px)
         except StoplineError as error:
             return Media.without_pictures(f"There are no pictures: {error}.")
 

@@ -1,6 +1,7 @@
-"""Who and what is masked in a case's pictures, and for how long: persons, riders and windscreens.
+"""Who and what is masked in a case's pictures, and for how long: persons, riders, windscreens, whole regions.
 
-In doubt more is masked. What is never masked on purpose is the subject's body below its windscreen.
+In doubt more is masked. What is never masked on purpose is the subject's body below its windscreen, unless it drives
+through a region that the site file names: that is black in every picture, whatever is there.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import threading
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import pairwise
+from math import ceil, floor
 from typing import TYPE_CHECKING
 
 from edge.detector import Detector
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 
     from edge.detector import Model
 
-METHOD = "persons, riders and windscreens found by the detector, replaced by block means"
+METHOD = (
+    "persons, riders and windscreens found by the detector, replaced by block means; "
+    "mask regions of the site file, blackened"
+)
 LOOK_EVERY_NS = 99 * NS_PER_S // 1000  # at 25 or 30 pictures a second every third is looked at
 
 # Shares of the score from which the model's description says that a detection may continue a track.
@@ -51,6 +56,7 @@ class MaskKind(StrEnum):
     WINDSCREEN = "windscreen"
     SUBJECT_RIDER = "subject_rider"
     SUBJECT_WINDSCREEN = "subject_windscreen"
+    REGION = "region"
 
 
 _YIELDING = (MaskKind.POSSIBLE_PERSON, MaskKind.RIDER, MaskKind.WINDSCREEN)
@@ -183,18 +189,37 @@ def _spread_ns(one: Detection, seen: Sighting) -> int:
     return _RIDING_FOR_NS if rides else _PERSON_FOR_NS
 
 
-def veil_at(t_ns: int, masks: Iterable[Mask], subject: Subject, size_px: Size) -> Veil:
+def region_masks(
+    regions_px: Iterable[Box], subject: Subject, size_px: Size, span_ns: tuple[int, int]
+) -> tuple[Mask, ...]:
+    """The site file's mask regions (in its grid) in pictures of ``size_px``, to whole pixels outwards."""
+    placed = (_in_picture(region, subject.grid_px, size_px) for region in regions_px)
+    boxes = ((floor(x1), floor(y1), ceil(x2), ceil(y2)) for x1, y1, x2, y2 in placed)
+    return tuple(Mask(*span_ns, box, MaskKind.REGION) for box in boxes)
+
+
+def seen_outside(masks: Iterable[Mask], regions: Sequence[Mask]) -> tuple[Mask, ...]:
+    """Those masks that do not lie wholly in a region: nobody shall be told from the record who was in one."""
+    return tuple(mask for mask in masks if not any(_lies_in(mask.box_px, region.box_px) for region in regions))
+
+
+def _lies_in(box: Box, other: Box) -> bool:
+    return other[0] <= box[0] and other[1] <= box[1] and box[2] <= other[2] and box[3] <= other[3]
+
+
+def veil_at(t_ns: int, masks: Sequence[Mask], subject: Subject, size_px: Size) -> Veil:
     """What is masked in the picture of an instant.
 
     Masks of other vehicles and of what may be no person yield to the subject's body: the lower half of its box, in
-    rear view the lower four fifths.
+    rear view the lower four fifths. Regions of the site file yield to nothing, and no instant is without them.
     """
-    shown = [mask for mask in masks if mask.from_ns <= t_ns <= mask.until_ns]
+    shown = [mask for mask in masks if mask.from_ns <= t_ns <= mask.until_ns and mask.kind is not MaskKind.REGION]
     box = subject.box_near(ns_in_us(t_ns))
     return Veil(
         boxes=tuple(mask.box_px for mask in shown if mask.kind not in _YIELDING),
         yielding=tuple(mask.box_px for mask in shown if mask.kind in _YIELDING),
         kept=None if box is None else _body(_in_picture(box, subject.grid_px, size_px), subject.contact),
+        black=tuple(mask.box_px for mask in masks if mask.kind is MaskKind.REGION),
     )
 
 
@@ -216,8 +241,8 @@ def _subject_masks(subject: Subject, size_px: Size) -> Iterator[Mask]:
 
 
 def _in_picture(box: Box, grid_px: Size, size_px: Size) -> Box:
-    x, y = size_px[0] / grid_px[0], size_px[1] / grid_px[1]
-    return box[0] * x, box[1] * y, box[2] * x, box[3] * y
+    (width, height), (columns, rows) = size_px, grid_px
+    return box[0] * width / columns, box[1] * height / rows, box[2] * width / columns, box[3] * height / rows
 
 
 def _upper(box: Box, kind: VehicleClass) -> Box:

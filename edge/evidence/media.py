@@ -11,22 +11,32 @@ import av.error
 from edge.errors import EvidenceError
 from edge.evidence.clip import Clip, ClipWriter
 from edge.evidence.datablock import Place, entries, with_block
-from edge.evidence.masking import LOOK_EVERY_NS, Sighting, masks_csv, plan_masks, veil_at
+from edge.evidence.masking import (
+    LOOK_EVERY_NS,
+    Sighting,
+    masks_csv,
+    plan_masks,
+    region_masks,
+    seen_outside,
+    veil_at,
+)
 from edge.evidence.pixels import pixelated
 from edge.evidence.stills import choose_stills, to_image, to_jpeg
 from edge.evidence.subject import US_PER_S, Subject, ns_in_us
+from edge.geometry import area, shared_area
 from edge.records import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from edge.evidence.excerpt import Excerpt
     from edge.evidence.masking import Mask, Masker
     from edge.evidence.stills import Still
-    from edge.records import Box
+    from edge.records import Box, Size
 
 CLIP = "clip.mp4"
 MASKS = "masks.csv"
+_MOST = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +51,16 @@ class StillInfo:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """``files`` by name; ``clip_span_s`` is the clip's first and last instant; ``missing`` says what is not there."""
+    """``files`` by name; ``clip_span_s`` is the clip's first and last instant; ``missing`` says what is not there.
+
+    ``size_px`` is width and height of the pictures, in whose pixels the masks are; None where there is no picture.
+    """
 
     files: Mapping[str, bytes] = field(repr=False)
     stills: tuple[StillInfo, ...] = ()
     clip_span_s: tuple[float, float] | None = None
     missing: tuple[str, ...] = ()
+    size_px: Size | None = None
 
     @classmethod
     def without_pictures(cls, *reasons: str) -> Media:
@@ -54,9 +68,17 @@ class Media:
         return cls({}, missing=reasons)
 
 
-def make_media(document: Mapping[str, Any], excerpt: Excerpt, masker: Masker, *, site_name: str = "") -> Media:
+def make_media(
+    document: Mapping[str, Any],
+    excerpt: Excerpt,
+    masker: Masker,
+    *,
+    site_name: str = "",
+    regions_px: Sequence[Box] = (),
+) -> Media:
     """Stills and clip of a violation. ``document`` is its event, signed or not; the same input gives the same bytes.
 
+    ``regions_px`` are the site file's mask regions, in its grid: no picture shows anything of them.
     The excerpt is decoded twice, a picture at a time: once to find what must be masked, once to mask and encode.
     Raises EvidenceError where the pictures cannot be encoded and ModelError where the masker's model cannot run: then
     there must be no picture, since none could be masked.
@@ -68,16 +90,29 @@ def make_media(document: Mapping[str, Any], excerpt: Excerpt, masker: Masker, *,
     stills, not_shown = choose_stills(subject, times_ns)
     chosen = frozenset(still.t_ns for still in stills)
     try:
-        masks = _plan(excerpt, subject, masker, chosen)
+        masks, size_px = _plan(excerpt, subject, masker, chosen, regions_px)
         clip, kept = _encode(excerpt, masks, subject, chosen)
     except (av.error.FFmpegError, MemoryError) as error:
         raise EvidenceError(f"the pictures of the case cannot be encoded ({error}): free some memory") from None
     files = _still_files(document, stills, kept, site_name) | {CLIP: clip.data, MASKS: masks_csv(masks)}
-    return Media(files, _infos(stills), clip.span_s, (*excerpt.shortened, *not_shown))
+    missing = (*excerpt.shortened, *not_shown, *_hidden(stills, regions_px))
+    return Media(files, _infos(stills), clip.span_s, missing, size_px)
 
 
-def _plan(excerpt: Excerpt, subject: Subject, masker: Masker, chosen: frozenset[int]) -> tuple[Mask, ...]:
-    """Look at some pictures a second, the stills, the first and the last among them, and decide on the masks."""
+def _hidden(stills: Iterable[Still], regions_px: Sequence[Box]) -> Iterator[str]:
+    """Of which stills a single mask region hides most of the vehicle, in sentences."""
+    for still in stills:
+        if any(shared_area(region, still.box_px) > _MOST * area(still.box_px) for region in regions_px):
+            yield f"The picture {still.claim} shows little of the vehicle: a mask region of the site file hides it."
+
+
+def _plan(
+    excerpt: Excerpt, subject: Subject, masker: Masker, chosen: frozenset[int], regions_px: Sequence[Box]
+) -> tuple[tuple[Mask, ...], Size]:
+    """Look at some pictures a second, the stills, the first and the last among them, and decide on the masks.
+
+    The pictures' size goes with them. Regions come first: they hold for all pictures, whatever is seen.
+    """
     sightings: list[Sighting] = []
     size_px, due_ns = (0, 0), excerpt.times_ns[0]
     must = chosen | {excerpt.times_ns[-1]}
@@ -85,7 +120,9 @@ def _plan(excerpt: Excerpt, subject: Subject, masker: Masker, chosen: frozenset[
         if t_ns >= due_ns or t_ns in must:
             sightings.append(masker.look(t_ns, frame))
             size_px, due_ns = (frame.width, frame.height), t_ns + LOOK_EVERY_NS
-    return plan_masks(sightings, subject, size_px, masker.low)
+    span_ns = excerpt.times_ns[0], excerpt.times_ns[-1]
+    regions = region_masks(regions_px, subject, size_px, span_ns)
+    return regions + seen_outside(plan_masks(sightings, subject, size_px, masker.low), regions), size_px
 
 
 def _encode(

@@ -7,7 +7,7 @@ import json
 import tarfile
 
 from edge.evidence import bundle, parts
-from edge.evidence.masking import METHOD, masks_csv
+from edge.evidence.masking import METHOD, MaskKind, masks_csv
 from edge.evidence.media import Media, StillInfo
 from edge.evidence.seal import PLAIN_TYPE, SEALED_TYPE
 from edge.mqtt import Topics
@@ -21,7 +21,7 @@ TEXT = PAGE.read_text(encoding="utf-8")
 def manifest() -> dict[str, object]:
     """One of a case with pictures."""
     still = StillInfo("still-1.jpg", 41.5, (223.3, 108.2, 283.4, 168.65), "before the stop line on red")
-    media = Media({"still-1.jpg": b"picture"}, (still,), (35.84, 47.84))
+    media = Media({"still-1.jpg": b"picture"}, (still,), (35.84, 47.84), size_px=(640, 360))
     made = bundle.build_bundle(unsigned(), b"schema = 1\n", media, {"method": METHOD})
     with tarfile.open(fileobj=io.BytesIO(made.data)) as archive:
         member = archive.extractfile("manifest.json")
@@ -66,6 +66,11 @@ def test_the_list_of_parts_on_the_page_is_like_a_real_one() -> None:
 def test_tables_have_the_columns_that_the_page_names() -> None:
     for header in (bundle.TRACK_HEADER, bundle.LAMPS_HEADER, masks_csv([]).decode().strip()):
         assert f"`{header}`" in TEXT
+
+
+def test_every_kind_of_mask_is_on_the_page() -> None:
+    told = TEXT[TEXT.index("`kind` is") :].split("\n\n")[0]
+    assert set(told.split("`")[3::2]) == set(MaskKind)
 
 
 def test_topics_and_content_types_are_those_on_the_wire() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import av
 
     from edge.event import ViolationCase
+    from edge.records import Box
 
 VIDEO = ROOT / "sim_fixtures" / "plain_red_runner" / "video.mp4"
 SITE_TOML = b"schema = 1\n"
@@ -62,6 +63,7 @@ class Unmasked:
         return Sighting(t_ns, ())
 
 
-def desk(recipients: Sequence[str] = (), part_bytes: int = 16_384) -> Desk:
+def desk(recipients: Sequence[str] = (), part_bytes: int = 16_384, regions_px: tuple[Box, ...] = ()) -> Desk:
     """The desk of the node of ``tests.cases``."""
-    return Desk(signing_key(), Seal(recipients), Topics("stopline", "main-and-3rd", "edge-1"), part_bytes, SITE_TOML)
+    topics = Topics("stopline", "main-and-3rd", "edge-1")
+    return Desk(signing_key(), Seal(recipients), topics, part_bytes, SITE_TOML, regions_px)

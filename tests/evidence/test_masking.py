@@ -10,10 +10,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.detector import load_model
 from edge.embedded import embedded_model
-from edge.evidence.masking import LOOK_EVERY_NS, Mask, Masker, MaskKind, Sighting, masks_csv, plan_masks, veil_at
+from edge.evidence.masking import (
+    LOOK_EVERY_NS,
+    Mask,
+    Masker,
+    MaskKind,
+    Sighting,
+    masks_csv,
+    plan_masks,
+    region_masks,
+    seen_outside,
+    veil_at,
+)
 from edge.evidence.pixels import covered
 from edge.evidence.subject import Subject
 from edge.records import NS_PER_S, Box, Contact, Detection, VehicleClass
@@ -138,6 +151,44 @@ def test_masks_of_vehicles_and_doubtful_persons_yield_to_the_subjects_body_and_t
         assert shown[round(y1) - 50, round(x1) - 50]
         body = shown[round(y1) + 20 : round(y2) - 1, round(x1) + 1 : round(x2) - 1]
         assert body.any() != left
+
+
+SIDES = st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted).filter(lambda ends: ends[1] - ends[0] > 0.01)
+
+
+@given(SIDES, SIDES, st.tuples(st.integers(16, 4096), st.integers(16, 2160)))
+def test_a_region_covers_all_its_pixels_at_any_scale_and_less_than_one_more(
+    across: list[float], along: list[float], size: tuple[int, int]
+) -> None:
+    grid = SUBJECT.grid_px
+    region = (across[0] * grid[0], along[0] * grid[1], across[1] * grid[0], along[1] * grid[1])
+    (mask,) = region_masks([region], SUBJECT, size, (0, 1))
+    for axis, (first, last) in enumerate((across, along)):
+        begins, ends = mask.box_px[axis], mask.box_px[axis + 2]
+        assert first * size[axis] - 1 - 1e-6 < begins <= first * size[axis] + 1e-6
+        assert last * size[axis] - 1e-6 <= ends < last * size[axis] + 1 + 1e-6
+        assert (begins, ends) == (int(begins), int(ends))
+        assert 0 <= begins < ends <= size[axis]
+
+
+def test_a_region_is_black_at_every_instant_and_over_the_subject_itself() -> None:
+    region = subject_box(42.0)
+    masks = region_masks([region], SUBJECT, SIZE, (41_000_000_000, 43_000_000_000))
+    for t_s in (0.0, 41.0, 42.0, 43.0, 99.0):
+        veil = veil_at(round(t_s * NS_PER_S), masks, SUBJECT, SIZE)
+        assert veil.black == (masks[0].box_px,)
+        assert veil.boxes == veil.yielding == ()
+        shown = covered(veil, SIZE)
+        assert shown[round(region[1]) : round(region[3]), round(region[0]) : round(region[2])].all()
+
+
+def test_who_is_wholly_in_a_region_is_not_told_of() -> None:
+    regions = region_masks([(400.0, 100.0, 640.0, 300.0)], SUBJECT, SIZE, (0, 1))
+    inside, across = (500.0, 200.0, 520.0, 250.0), (390.0, 200.0, 410.0, 250.0)
+    seen = plan(at(42.0, inside, VehicleClass.PERSON), at(42.1, across, VehicleClass.PERSON))
+    (left,) = seen_outside(seen, regions)
+    assert len(seen) == 2
+    assert left.box_px[0] < 400 < left.box_px[2]
 
 
 def test_masks_are_recorded() -> None:

@@ -111,6 +111,53 @@ def test_pictures_of_any_kind_can_be_masked(form: str) -> None:
     assert len(np.unique(colours, axis=0)) <= 160 * 96 / 64 + 40
 
 
+def test_what_is_black_is_black_and_nothing_beside_it_changes() -> None:
+    size, region = (320, 240), (41.2, 61.0, 90.0, 99.5)
+    picture = noisy(size)
+    before, after = planes(picture), planes(pixelated(picture, Veil(black=(region,))))
+    shown = covered(Veil(black=(region,)), size)
+    assert shown[61:100, 41:90].all()
+    assert np.count_nonzero(shown) == 39 * 49
+    assert (after[0][shown] == 16).all()
+    assert (after[0][~shown] == before[0][~shown]).all()
+    halved = np.zeros((120, 160), np.bool_)
+    halved[30:50, 20:45] = True
+    for was, now in zip(before[1:], after[1:], strict=True):
+        assert (now[halved] == 128).all()
+        assert (now[~halved] == was[~halved]).all()
+
+
+@pytest.mark.parametrize(("form", "range_of", "level"), [("yuvj420p", 2, 0), ("yuv420p", 2, 0), ("yuv420p", 1, 16)])
+def test_black_is_as_black_as_the_range_has_it(form: str, range_of: int, level: int) -> None:
+    picture = noisy((160, 96), form)
+    picture.color_range = range_of
+    masked = pixelated(picture, Veil(black=((0, 0, 160, 96),)))
+    assert (planes(masked)[0] == level).all()
+    assert masked.to_ndarray(format="rgb24").max() <= 1
+
+
+@settings(max_examples=40)
+@given(boxes, st.lists(boxes, max_size=3), st.lists(boxes, max_size=3), st.none() | boxes)
+def test_nothing_of_a_black_region_is_to_be_had_from_the_picture(
+    region: Box, certain: list[Box], yielding: list[Box], kept: Box | None
+) -> None:
+    """Two pictures that differ inside of the region alone become the same picture, whatever else is masked or kept."""
+    size = (320, 240)
+    one, other = noisy(size), noisy(size)
+    for plane, step in zip(other.planes, (1, 2, 2), strict=True):
+        left, top = (max(0, int(side)) // step for side in region[:2])
+        right, bottom = (-(-max(0, int(np.ceil(side))) // step) for side in region[2:])
+        room = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+        room[top : min(bottom, size[1] // step), left : min(right, size[0] // step)] ^= 0x5A
+    veil = Veil(tuple(certain), tuple(yielding), kept, (region,))
+    left_of = [planes(pixelated(picture, veil)) for picture in (one, other)]
+    assert all((a == b).all() for a, b in zip(*left_of, strict=True))
+    shown = covered(Veil(black=(region,)), size)
+    assert (left_of[0][0][shown] == 16).all()
+
+
 def test_a_picture_of_odd_sides_can_be_masked() -> None:
     masked = pixelated(noisy((161, 97)), Veil(((150, 90, 161, 97),)))
     assert (masked.width, masked.height) == (161, 97)
+    black = planes(pixelated(noisy((161, 97)), Veil(black=((150, 90, 161, 97),))))[0]
+    assert (black[90:97, 150:161] == 16).all()
