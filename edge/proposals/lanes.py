@@ -22,6 +22,7 @@ _TWO_WHEELS = (VehicleClass.MOTORCYCLE, VehicleClass.BICYCLE)
 # Places on the line this far apart, in widths of a car there, belong to two lanes; half a lane without a neighbour.
 _APART_WIDTHS = 0.6
 _HALF_LANE_WIDTHS = 0.7
+LANE_WIDTHS = 2 * _HALF_LANE_WIDTHS  # a lane's width in a car's
 # What of a vehicle the camera sees lowest, bumper or tyre, lies behind its end or above the road: it is seen higher in
 # the picture, about 0.09 of a car's width. And the line is passed at its edge towards the junction, not in its middle.
 _ABOVE_PAINT_WIDTHS = {Contact.FRONT: 0.06, Contact.REAR: 0.12}
@@ -95,8 +96,12 @@ def line_from_stops(stops: Sequence[Stop], contact: Contact, ground: Ground) -> 
 
 def as_crossed(line: PaintedLine, contact: Contact) -> PaintedLine:
     """Where the bottom of a box is when its vehicle is over the paint: a little higher in the picture."""
-    higher_px = _ABOVE_PAINT_WIDTHS[contact] * line.width_px
-    return PaintedLine(line.x_px, line.y_px - higher_px, line.slope, line.width_px)
+    return PaintedLine(line.x_px, line.y_px - above_paint_px(line.width_px, contact), line.slope, line.width_px)
+
+
+def above_paint_px(width_px: float, contact: Contact) -> float:
+    """By how much higher than the paint's middle that is, where vehicles are so wide."""
+    return _ABOVE_PAINT_WIDTHS[contact] * width_px
 
 
 def lanes_across(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from edge.config import PlaceError, View, site_of
 from edge.errors import ConfigError
+from edge.proposals.lanes import LANE_WIDTHS, above_paint_px
 from edge.proposals.paint import median_luma, snapped
 from edge.proposals.site_text import site_name
-from edge.records import NS_PER_S
+from edge.records import NS_PER_S, Contact
 from edge.ui.draft import merged, notes, sketch, tables_of, tidied
 from edge.ui.lampreader import LampReader
 from edge.ui.trial import Trial, metre_grid, spans, told
@@ -245,8 +246,18 @@ class Bench:
         found = snapped(luma, ((x1 * scale, y1 * scale), (x2 * scale, y2 * scale)), reach_px)
         if found is None:
             return None
-        first, last = ((round(x / scale, 1), round(y / scale, 1)) for x, y in found)
+        higher = self._above_paint(found)
+        first, last = ((round(x / scale, 1), round((y - higher) / scale, 1)) for x, y in found)
         return first, last
+
+    def _above_paint(self, line: Segment) -> float:
+        """By how much the line that boxes cross lies above the paint; none where it runs up the picture."""
+        (x1, y1), (x2, y2) = line
+        if abs(y2 - y1) > abs(x2 - x1):
+            return 0.0
+        drawn = self.tables.get("lanes") or (self._proposal[0]["lanes"] if self._proposal else [])
+        contacts = [lane["contact"] for lane in drawn]
+        return above_paint_px(abs(x2 - x1) / LANE_WIDTHS, Contact(contacts[0]) if contacts else Contact.REAR)
 
     def text(self) -> str:
         """The site file as it would be saved. Raises ConfigError."""

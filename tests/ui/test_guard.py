@@ -179,7 +179,7 @@ def test_it_listens_on_the_loopback_interface_alone(entered: Page) -> None:
     ("words", "says"),
     [
         ([], "Say what to look at"),
-        (["nowhere"], "nowhere/events.jsonl cannot be read"),
+        (["nowhere"], "nowhere does not exist"),
         (["--store", "nowhere"], "nowhere does not exist"),
         (["--store", "postgresql://x@127.0.0.1:1/x"], ""),
     ],
