@@ -122,6 +122,11 @@ def all_checkpoints(prefix: str) -> str:
     return f"{prefix}/v1/+/+/checkpoint"
 
 
+def all_health(prefix: str) -> str:
+    """The filter that matches what the nodes of every site say of themselves."""
+    return f"{prefix}/v1/+/+/health"
+
+
 def all_evidence(prefix: str) -> str:
     """The filter that matches the evidence of every site and node, in parts or whole."""
     return f"{prefix}/v1/+/+/evidence/#"

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from edge import receipt
-from edge.errors import BrokerError, KeyFileError, StoreError
+from edge.errors import BrokerError, KeyFileError, StoreError, SubscriptionError
 from edge.mqtt import (
     Connection,
     Publication,
@@ -22,10 +22,12 @@ from edge.mqtt import (
     Topics,
     all_checkpoints,
     all_evidence,
+    all_health,
     all_states,
     all_violations,
     shared,
 )
+from edge.receive.ear import Ear
 from edge.receive.judge import Doubted, judge
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class Counts:
     refused: int = 0
     receipts: int = 0
     erased: int = 0
+    health: int = 0
 
 
 class Receiver:
@@ -95,6 +98,8 @@ class Receiver:
         self._key = key
         self._tell = tell
         self._counts = Counts()
+        self._ear = Ear()
+        self._is_deaf = False
         self._next_look_s = 0.0
         self._next_expiry_s = 0.0
         self._told_stale = False
@@ -104,7 +109,7 @@ class Receiver:
     @property
     def counts(self) -> Counts:
         """What was done so far."""
-        return self._counts
+        return replace(self._counts, health=self._ear.taken)
 
     def stop(self) -> None:
         """Let ``run`` come back after the batch at hand; may be called from anywhere."""
@@ -121,6 +126,7 @@ class Receiver:
             try:
                 self._serve(connection, until_idle_s)
             except (BrokerError, StoreError) as error:
+                self._is_deaf |= _is_of_health(error)
                 self._tell(str(error))
             else:
                 return
@@ -147,9 +153,15 @@ class Receiver:
             prefix = self._broker.prefix
             for topic in (all_violations(prefix), all_states(prefix), all_evidence(prefix), all_checkpoints(prefix)):
                 connection.subscribe(shared(self._settings.group, topic))
-        except BrokerError:
+            if not self._is_deaf:
+                connection.subscribe(shared(self._settings.group, all_health(prefix)))
+        except BrokerError as error:
             connection.close()
-            raise
+            if not _is_of_health(error):
+                raise
+            self._is_deaf = True
+            self._tell(f"{error}: nothing is kept for monthly reports until that is allowed and the receiver restarted")
+            return self._connected()
         self.listening.set()
         self._tell(f"listening as {self._settings.name} to {prefix}/# at {self._broker.url}")
         return connection
@@ -169,22 +181,29 @@ class Receiver:
         while not self._stopping.is_set():
             self._keep_house()
             batch = _gathered(connection)
-            if batch:
-                self._handle(connection, batch)
+            if batch and self._handle(connection, batch):
                 last_s = time.monotonic()
             elif until_idle_s is not None and time.monotonic() - last_s > until_idle_s:
-                return
+                break
+        self._ear.settle(self._store, self._trusted)
 
-    def _handle(self, connection: Connection, batch: list[Received]) -> None:
-        """Judge, store, answer, acknowledge: in this order."""
+    def _handle(self, connection: Connection, batch: list[Received]) -> bool:
+        """Judge, store, answer, acknowledge: in this order. Says whether more was in it than health."""
         now = datetime.now(UTC)
-        judged = [judge(one, self._trusted, now) for one in batch]
+        now_ms, now_s = int(now.timestamp() * 1000), time.monotonic()
+        kept = [one for one in batch if not self._ear.takes(one, now_ms, now_s)]
+        judged = [judge(one, self._trusted, now) for one in kept]
+        if judged:
+            self._take(connection, judged, now)
+        for one in batch:
+            connection.acknowledge(one)
+        return bool(kept)
+
+    def _take(self, connection: Connection, judged: list[Judged], now: datetime) -> None:
         taken = self._store.take(judged, int(now.timestamp() * 1000), self._once_more(judged, now))
         self._count(taken)
         for stored in taken.receipts:
             _publish(connection, self._receipt(stored))
-        for one in batch:
-            connection.acknowledge(one)
 
     def _once_more(self, judged: list[Judged], now: datetime) -> list[Doubted]:
         """The late events that were refused before of nodes of which another one has come: together they may be proven.
@@ -221,6 +240,7 @@ class Receiver:
 
     def _keep_house(self) -> None:
         now_s = time.monotonic()
+        self._ear.settle(self._store, self._trusted, now_s)
         if now_s >= self._next_look_s:
             self._next_look_s = now_s + _LOOK_S
             self._look_at_trust()
@@ -256,6 +276,11 @@ class Receiver:
         self._reviewed = self._trusted
         if listed:
             self._tell(f"{listed} stored events came after their key's end: 'stopline receive refused' lists them")
+
+
+def _is_of_health(error: Exception) -> bool:
+    """Whether the broker only forbids to hear how the nodes are: events are received all the same."""
+    return isinstance(error, SubscriptionError) and "/+/+/health" in error.refused
 
 
 def _again(topic: str, payload: bytes) -> Received:

@@ -1,7 +1,8 @@
 """The tables of a receiver's store, the same in SQLite and PostgreSQL. The migrations make them; a test compares both.
 
 ``leaf`` is what is known for ever of every event that came: its place and leaf hash. ``event`` and ``bundle`` are what
-can be erased. Times are milliseconds of UTC since 1970.
+can be erased. ``node_month`` is what each node counted in each month, ``node_run`` the last that it said at each of its
+latest starts; neither tells of any one vehicle. Times are milliseconds of UTC since 1970.
 """
 
 from __future__ import annotations
@@ -92,6 +93,22 @@ refusal = Table(
     Column("times", BigInteger, nullable=False),
     Column("received_ms", BigInteger, nullable=False),
     UniqueConstraint("sha256", "why", name="refusal_once"),
+)
+
+node_run = Table(
+    "node_run",
+    metadata,
+    Column("origin", _ORIGIN, primary_key=True),
+    Column("run", String(16), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+node_month = Table(
+    "node_month",
+    metadata,
+    Column("origin", _ORIGIN, primary_key=True),
+    Column("month", String(7), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
 )
 
 memory = Table(

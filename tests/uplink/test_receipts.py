@@ -299,10 +299,14 @@ def test_events_go_even_where_the_broker_forbids_to_listen(outbox: Outbox) -> No
 
 
 class StrictBroker:
-    """Takes every message and refuses every subscription, as a Mosquitto with a list of rights cannot be made to do."""
+    """Takes every message and refuses subscriptions, as a Mosquitto with a list of rights cannot be made to do.
 
-    def __init__(self) -> None:
+    ``refused`` stands in each filter that is refused.
+    """
+
+    def __init__(self, refused: bytes = b"") -> None:
         self.subscriptions = 0
+        self._refused = refused
         self._server = socket.create_server(("127.0.0.1", 0))
         self.url = f"mqtt://127.0.0.1:{self._server.getsockname()[1]}"
         self._thread = threading.Thread(target=self._accept)
@@ -342,4 +346,4 @@ class StrictBroker:
                 client.sendall(bytes([0x40, 2]) + body[place : place + 2])
             elif kind == 8:
                 self.subscriptions += 1
-                client.sendall(bytes([0x90, 4]) + body[:2] + bytes([0, 0x87]))
+                client.sendall(bytes([0x90, 4]) + body[:2] + bytes([0, 0x87 if self._refused in body else 1]))
