@@ -42,6 +42,7 @@ class CaseFile:
     document: dict[str, Any]
     site_toml: bytes
     pictures: Media = field(default_factory=pictures)
+    masking: dict[str, Any] | None = None
     recipients: tuple[str, ...] = ()
     plain: bytes = b""
     sent: bytes = b""
@@ -49,7 +50,7 @@ class CaseFile:
 
     def finish(self, change: Callable[[bytes], bytes] = lambda plain: plain) -> CaseFile:
         """Bundle, seal and sign as the node does; ``change`` is done to the plain bundle before it is hashed."""
-        bundle = build_bundle(self.document, self.site_toml, self.pictures)
+        bundle = build_bundle(self.document, self.site_toml, self.pictures, self.masking)
         self.plain = change(bundle.data)
         seal = Seal(self.recipients)
         self.sent = seal.close(self.plain)
