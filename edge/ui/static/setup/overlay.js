@@ -10,8 +10,10 @@ const MARK_S = 3;
 const MAX_RATIO = 2; // more pixels than this cost time and show nothing more
 const MAX_WIDTH = 1920;
 const MAX_WORDS = 300; // pieces of text that are kept
-const HEIGHT = 20; // of a piece of text, in CSS pixels
-const FONT = '600 12px system-ui, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif';
+const SMALL_PX = 500; // a picture less wide, as on a telephone, is written into in smaller letters
+const FACES = 'system-ui, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif';
+const NAMED_PX = 20; // a box less wide goes without its name
+const BELOW = 26; // how far below its crossing a verdict is written, clear of the lines there, in CSS pixels
 const GROUND = "rgba(13, 16, 20, 0.86)";
 const INK = "#f4f6f8";
 const SEEN = "#8fc0ff";
@@ -24,6 +26,7 @@ export class Overlay {
   #context;
   #store;
   #ratio = 1; // device pixels in a CSS pixel
+  #height = 20; // of a piece of text, in CSS pixels
   #scale = 1; // CSS pixels in a pixel of the site's grid
   #shapes = new Map();
   #words = new Map();
@@ -42,6 +45,7 @@ export class Overlay {
   fit() {
     const { clientWidth: width, clientHeight: height } = this.#canvas;
     if (!width) return;
+    this.#height = width < SMALL_PX ? 16 : 20;
     this.#ratio = Math.min(devicePixelRatio || 1, MAX_RATIO, MAX_WIDTH / width);
     this.#scale = width / this.#store.site.camera.size_px[0]; // boxes and lines are in the site's own grid
     this.#canvas.width = Math.round(width * this.#ratio);
@@ -94,8 +98,9 @@ export class Overlay {
     const path = new Path2D();
     path.rect(x1, y1, x2 - x1, y2 - y1);
     this.#stroke(path, colour, 2);
+    if (x2 - x1 < NAMED_PX) return;
     const label = this.#label(words, colour);
-    this.#put(label, x1 - 1, y1 >= HEIGHT ? y1 - HEIGHT : y2);
+    this.#put(label, x1 - 1, y1 >= this.#height ? y1 - this.#height : y2);
   }
 
   /** A line that stands out from dark and bright ground alike. */
@@ -117,13 +122,13 @@ export class Overlay {
       if (!band && source !== "none") continue; // not watched that far
       const [, , phase, fault] = band ?? [0, 0, "unknown", null];
       const said = source === "none" ? this.#store.t("no lamps known") : phaseWords(this.#store, phase, fault);
-      const label = this.#label(`${group}: ${said}`, INK, (context) => drawLamp(context, phase));
+      const label = this.#label(`${group}: ${said}`, INK, (context) => drawLamp(context, phase, this.#height / 2));
       this.#put(label, 8, top);
-      top += HEIGHT + 4;
+      top += this.#height + 4;
     }
   }
 
-  /** For a few seconds after each crossing: where it was, and what is said of it. Newer ones give way upwards. */
+  /** For a few seconds after each crossing: where it was, and what is said of it. Newer ones give way downwards. */
   #drawVerdicts(t_s) {
     const taken = [];
     for (const passage of this.#passages.all) {
@@ -132,7 +137,7 @@ export class Overlay {
       const colour = COLOURS[kindOf(passage.verdict)];
       this.#drawShape(passage.verdict, x, y, colour);
       const label = this.#label(verdictWords(this.#store, passage), colour);
-      this.#put(label, ...this.#free(taken, x + 14, y - HEIGHT / 2, label.width_px));
+      this.#put(label, ...this.#free(taken, x - label.width_px / 2, y + BELOW, label.width_px));
     }
   }
 
@@ -150,19 +155,20 @@ export class Overlay {
     context.restore();
   }
 
-  /** Where a label finds room: inside the picture, and above those that stand there already. */
+  /** Where a label finds room: inside the picture, and below those that stand there already. */
   #free(taken, x, y, width) {
-    let left = Math.min(x, this.#canvas.clientWidth - width - 4);
-    if (left < x) left = Math.max(4, x - 28 - width);
-    let top = y;
-    const covers = (one) => Math.abs(one.top - top) < HEIGHT + 2 && one.left < left + width && left < one.left + one.width;
-    for (let tries = 0; tries < 8 && taken.some(covers); tries += 1) top -= HEIGHT + 3;
+    const { clientWidth, clientHeight } = this.#canvas;
+    const left = Math.max(4, Math.min(x, clientWidth - width - 4));
+    let top = Math.min(y, clientHeight - this.#height - 4);
+    const step = this.#height + 3;
+    const covers = (one) => Math.abs(one.top - top) < step && one.left < left + width && left < one.left + one.width;
+    while (taken.some(covers)) top += step;
     taken.push({ left, top, width });
-    return [left, Math.max(top, 2)];
+    return [left, top];
   }
 
   #put(label, x, y) {
-    this.#context.drawImage(label.image, Math.max(x, 0), y, label.width_px, HEIGHT);
+    this.#context.drawImage(label.image, Math.max(x, 0), y, label.width_px, this.#height);
   }
 
   /** Words on a dark ground, drawn at their first use. `sign` draws what stands before them. */
@@ -179,41 +185,43 @@ export class Overlay {
   #written(words, colour, sign) {
     const image = document.createElement("canvas");
     const context = image.getContext("2d");
-    context.font = FONT;
+    const height = this.#height;
+    const font = `600 ${height * 0.6}px ${FACES}`;
+    context.font = font;
     const room = sign ? 18 : 0;
     const width_px = Math.ceil(context.measureText(words).width) + 14 + room;
     image.width = Math.ceil(width_px * this.#ratio);
-    image.height = Math.ceil(HEIGHT * this.#ratio);
-    context.scale(image.width / width_px, this.#ratio);
+    image.height = Math.ceil(height * this.#ratio);
+    context.scale(image.width / width_px, image.height / height);
     context.fillStyle = GROUND;
     context.beginPath();
-    context.roundRect(0, 0, width_px, HEIGHT, 4);
+    context.roundRect(0, 0, width_px, height, 4);
     context.fill();
     sign?.(context);
-    context.font = FONT;
+    context.font = font;
     context.textBaseline = "middle";
     context.fillStyle = colour;
-    context.fillText(words, 7 + room, HEIGHT / 2 + 0.5);
+    context.fillText(words, 7 + room, height / 2 + 0.5);
     return { image, width_px };
   }
 }
 
-/** One lamp, or two; a ring with a stroke through it where nobody can tell. */
-function drawLamp(context, phase) {
+/** One lamp, or two; a ring with a stroke through it where nobody can tell. `y` is the middle of the line. */
+function drawLamp(context, phase, y) {
   const colours = LAMPS[phase] ?? [];
   colours.forEach((colour, number) => {
     context.fillStyle = colour;
     context.beginPath();
-    context.arc(13, HEIGHT / 2 + (colours.length - 1) * (number * 7 - 3.5), colours.length > 1 ? 3.2 : 5, 0, 7);
+    context.arc(13, y + (colours.length - 1) * (number * 7 - 3.5), colours.length > 1 ? 3.2 : 5, 0, 7);
     context.fill();
   });
   if (colours.length) return;
   context.strokeStyle = COLOURS.open;
   context.lineWidth = 1.6;
   context.beginPath();
-  context.arc(13, HEIGHT / 2, 4.5, 0, 7);
-  context.moveTo(9.5, HEIGHT / 2 + 3.5);
-  context.lineTo(16.5, HEIGHT / 2 - 3.5);
+  context.arc(13, y, 4.5, 0, 7);
+  context.moveTo(9.5, y + 3.5);
+  context.lineTo(16.5, y - 3.5);
   context.stroke();
 }
 

@@ -78,7 +78,7 @@ export class Passages {
       h("button", { type: "button", "aria-current": isNow && "true", onclick: () => this.#jump(passage) },
         h("span", { class: "at" }, seconds(passage.t_s)),
         h("span", { class: "verdict" }, iconOf(passage.verdict), t(`verdict ${passage.verdict}`)),
-        h("span", { class: "what" }, [passage.lane, t(passage.class), ...this.#more(passage)].join(" · "))));
+        h("span", { class: "more" }, [passage.lane, t(passage.class), ...this.#more(passage)].join(" · "))));
   }
 
   /** Red time, fault and doubts, as far as there are any. */

@@ -26,7 +26,7 @@ export class Player extends EventTarget {
     film.muted = true;
     film.addEventListener("seeked", () => this.#arrived());
     film.addEventListener("ended", () => this.pause());
-    for (const news of ["watch", "frames"]) store.addEventListener(news, () => this.#proceed());
+    for (const news of ["watch", "frames", "judged"]) store.addEventListener(news, () => this.#proceed());
     this.#follow();
   }
 
@@ -50,11 +50,11 @@ export class Player extends EventTarget {
     return this.first_s + this.#store.video.duration_s;
   }
 
-  /** How far the recording can be played by now. */
+  /** How far the recording can be played by now: watched, and judged where the draft can be judged by. */
   get seen_s() {
-    const { watch, frames } = this.#store;
+    const { watch, frames, judged } = this.#store;
     if (!watch || watch.problem || (watch.done && frames.length >= watch.frames)) return this.last_s;
-    return frames.at(-1)?.t ?? this.first_s;
+    return Math.min(frames.at(-1)?.t ?? this.first_s, judged?.until_s || Infinity);
   }
 
   play() {

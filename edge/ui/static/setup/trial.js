@@ -91,6 +91,7 @@ class Trial {
     this.#passages.follow(time_s);
     this.#clock.textContent = this.#timeWords();
     if (playing && time_s > this.#before_s && time_s - this.#before_s < BEFORE_S) this.#tell(this.#before_s, time_s);
+    else if (time_s !== this.#before_s) this.#say("");
     this.#before_s = time_s;
   }
 
@@ -99,7 +100,12 @@ class Trial {
     const passed = (this.#store.judged?.passages ?? []).filter((one) => from_s < one.t_s && one.t_s <= to_s);
     if (!passed.length) return;
     const { t } = this.#words;
-    this.#news = passed.map((one) => `${one.lane}, ${t(one.class)}: ${verdictWords(this.#store, one)}`).join("; ");
+    this.#say(passed.map((one) => `${one.lane}, ${t(one.class)}: ${verdictWords(this.#store, one)}`).join("; "));
+  }
+
+  #say(news) {
+    if (news === this.#news) return;
+    this.#news = news;
     this.#drawTransport();
   }
 
