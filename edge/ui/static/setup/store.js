@@ -4,7 +4,7 @@
 export class Store extends EventTarget {
   #saying = new Map(); // words of this page in the reader's language
   #wanted = null; // the newest draft that the server has not been asked about
-  #asking = false;
+  #asking = null; // a promise while it is being asked
 
   video = null; // { name, size_px, fps, duration_s, first_s, frames }
   site = null; // the draft, in the form of the site file
@@ -22,6 +22,7 @@ export class Store extends EventTarget {
     const [words, state] = await Promise.all([ask("/api/words"), ask("/api/state")]);
     store.#saying = new Map(Object.entries(words));
     Object.assign(store, state);
+    store.site = { ...state.site, signal_groups: state.site.signal_groups ?? [], lanes: state.site.lanes ?? [] };
     store.#listen();
     return store;
   }
@@ -36,7 +37,7 @@ export class Store extends EventTarget {
     this.site = site;
     this.#tell("site");
     this.#wanted = site;
-    this.#judge();
+    this.#asking ??= this.#judge();
   }
 
   /** The painted edge nearest to a line that was drawn, or null. */
@@ -56,8 +57,10 @@ export class Store extends EventTarget {
     await ask("/api/watch", "POST", {});
   }
 
-  /** Write the site file; where the page was given a node, commission it. Gives { file, commissioned }. */
+  /** Write the site file as it is drawn now; where the page was given a node, commission it. Gives { file, commissioned }. */
   async write(by) {
+    await this.#asking;
+    if (this.problem) throw new Error(this.problem.words);
     const done = await ask("/api/save", "POST", { by });
     this.save = { ...this.save, exists: true, saved: true };
     this.#tell("saved");
@@ -69,8 +72,6 @@ export class Store extends EventTarget {
   }
 
   async #judge() {
-    if (this.#asking) return;
-    this.#asking = true;
     while (this.#wanted) {
       const site = this.#wanted;
       this.#wanted = null;
@@ -84,7 +85,7 @@ export class Store extends EventTarget {
       }
       this.#tell("problem");
     }
-    this.#asking = false;
+    this.#asking = null;
   }
 
   #listen() {

@@ -1,0 +1,127 @@
+// Step 3: four points of a rectangle on the road whose sides are known, and the grid of metres that follows from them.
+
+import { button, number } from "./fields.js";
+import { h, show } from "./markup.js";
+import { GroundMap } from "./groundmap.js";
+import { distance, lineBeyond, middle, rounded } from "./plane.js";
+
+const WIDTH_M = 3.5; // a lane
+const LENGTH_M = 9; // a dash and its gap in towns: 3 m and 6 m
+
+export class Ground {
+  #page;
+  #place;
+
+  constructor(page, place) {
+    this.#page = page;
+    this.#place = place;
+  }
+
+  get state() {
+    const page = this.#page;
+    const calibration = page.site.calibration;
+    if (!calibration) return { level: "free", words: page.t("not measured; may be left out") };
+    const [width, length] = sides(calibration.points_m);
+    return { level: "good", words: page.t("{width} m × {length} m", { width, length }) };
+  }
+
+  // In the picture
+
+  shapes() {
+    const page = this.#page;
+    if (!page.site.calibration) return [];
+    const live = page.step === "ground" && !page.pen.active;
+    const names = [page.t("near left corner"), page.t("near right corner"), page.t("far right corner"), page.t("far left corner")];
+    return [page.shapeAt("calibration.points_px", { kind: "quad", look: "ground", live, chosen: page.step === "ground",
+      label: page.t("Rectangle on the road"), handles: names, remove: () => this.#remove() })];
+  }
+
+  backdrop() {
+    const { site, step, store } = this.#page;
+    if (step !== "ground" || !site.calibration) return [];
+    const grid = (store.judged?.grid ?? []).map((line) => `M${line.map((end) => end.join(" ")).join("L")}`).join("");
+    const [width, length] = sides(site.calibration.points_m);
+    const [a, b, c] = site.calibration.points_px;
+    return [h("path", { key: "grid", class: "grid-m", d: grid || "M0 0" }), this.#measure(a, b, width), this.#measure(b, c, length)];
+  }
+
+  #measure(from, to, metres) {
+    const [x, y] = middle([from, to]);
+    return h("text", { key: `side ${metres} ${from}`, class: "measure", x, y }, `${metres} m`);
+  }
+
+  // What can be done
+
+  /** A rectangle to begin with: a lane between its two lines, else the lower middle of the picture. */
+  #begin() {
+    const page = this.#page;
+    page.edit((site) => {
+      site.calibration = { points_px: this.#likely(), points_m: rectangle(WIDTH_M, LENGTH_M) };
+    });
+  }
+
+  #likely() {
+    const { site, stage } = this.#page;
+    const lane = site.lanes[this.#page.chosenOf("lanes")];
+    const [width, height] = stage.size;
+    if (!lane) return rounded([[0.35, 0.85], [0.65, 0.85], [0.58, 0.6], [0.42, 0.6]].map(([x, y]) => [x * width, y * height]));
+    const stop = leftFirst(lane.stop_line_px);
+    const far = leftFirst(lane.confirm_line_px);
+    const apart = distance(middle(stop), middle(far));
+    const line = apart > 4 ? far : leftFirst(lineBeyond(stop, lane.direction, stage.size));
+    return rounded(middle(line)[1] < middle(stop)[1] ? [...stop, line[1], line[0]] : [...line, stop[1], stop[0]]);
+  }
+
+  #measureAnew(width, length) {
+    this.#page.write("calibration.points_m", rectangle(width, length));
+  }
+
+  #remove() {
+    this.#page.edit((site) => delete site.calibration);
+  }
+
+  // In the list
+
+  render() {
+    const page = this.#page;
+    const { calibration } = page.site;
+    const why = page.t("From a rectangle of known size on the road the node knows metres: it then tells speeds, and takes less doubt off the red time.");
+    if (!calibration) {
+      show(this.#place, h("p", { class: "soft" }, why),
+        h("div", { class: "row" }, button(page.t("Lay a rectangle on the road"), () => this.#begin(), { class: "confirm" })));
+      return;
+    }
+    const [width, length] = sides(calibration.points_m);
+    show(this.#place,
+      h("p", {}, page.t("Drag the corners onto a rectangle whose sides you know: across, the width of a lane; along, from the start of one dash to the start of the next, once or several times.")),
+      h("div", { class: "fields" },
+        number(page.t("Width across the road, in metres"), width, (value) => this.#measureAnew(value, length), { min: 0.1, max: 1000 }),
+        number(page.t("Length along the road, in metres"), length, (value) => this.#measureAnew(width, value), { min: 0.1, max: 1000 })),
+      h("p", { class: "soft" }, page.t("Each field of the grid is one metre. It should run along the lanes, and its fields should look alike in size on the road, near and far.")),
+      this.#distances(calibration),
+      h("div", { class: "row" }, button(page.t("Remove the rectangle"), () => this.#remove(), { class: "quiet" })));
+  }
+
+  /** What follows for the lanes, to be judged by eye. */
+  #distances(calibration) {
+    const page = this.#page;
+    const map = GroundMap.through(calibration.points_px, calibration.points_m);
+    if (!map) return null;
+    const metres = (a, b) => distance(map.toGround(a), map.toGround(b)).toFixed(1);
+    const rows = page.site.lanes.map((lane) => h("li", { key: lane.id }, h("span", {},
+      page.t("{lane}: {width} m wide at the stop line, {length} m from there to the confirm line", {
+        lane: lane.id, width: metres(...lane.stop_line_px), length: metres(middle(lane.stop_line_px), middle(lane.confirm_line_px)) }))));
+    return h("ul", { class: "distances" }, rows);
+  }
+}
+
+/** Corners in metres, from the near left one on, against the clock as seen from above. */
+const rectangle = (width, length) => [[0, 0], [width, 0], [width, length], [0, length]];
+
+/** The sides of a rectangle, or of what comes nearest to one. */
+function sides(points_m) {
+  const [a, b, c] = points_m;
+  return [distance(a, b), distance(b, c)].map((side) => Math.round(side * 100) / 100);
+}
+
+const leftFirst = (line) => (line[0][0] <= line[1][0] ? line : [line[1], line[0]]);

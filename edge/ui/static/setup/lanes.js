@@ -1,0 +1,254 @@
+// Step 1: lanes, each with its stop line, its confirm line and the way of travel.
+
+import { button, choice, text, tick } from "./fields.js";
+import { h, show } from "./markup.js";
+import { lineBeyond, middle, sameWay, wayBetween } from "./plane.js";
+import { differing, noteAt, partners } from "./proposals.js";
+
+export class Lanes {
+  #page;
+  #place;
+  #drawnStop = null; // of a lane whose confirm line is still asked for
+
+  constructor(page, place) {
+    this.#page = page;
+    this.#place = place;
+  }
+
+  get state() {
+    const page = this.#page;
+    const count = page.site.lanes.length;
+    if (!count) return { level: "open", words: page.t("no lane yet") };
+    return { level: "good", words: count === 1 ? page.t("1 lane") : page.t("{count} lanes", { count }) };
+  }
+
+  // In the picture
+
+  shapes() {
+    const page = this.#page;
+    const live = page.step === "lanes" && !page.pen.active;
+    const drawn = page.site.lanes.flatMap((lane, place) => this.#shapesOf(lane, place, live));
+    return [...this.#ghosts(), ...drawn];
+  }
+
+  #shapesOf(lane, place, live) {
+    const page = this.#page;
+    const chosen = page.step === "lanes" && page.chosenOf("lanes") === place;
+    const common = { live, chosen, choose: () => page.choose("lanes", place), remove: () => this.#remove(place) };
+    const ends = [page.t("one end"), page.t("other end")];
+    const line = (key, look, label) => page.shapeAt(`lanes.${place}.${key}`, {
+      ...common, kind: "line", look, label: page.t(label, { lane: lane.id }), handles: ends,
+      change: (value, name) => this.#moveLine(place, key, value, name),
+    });
+    const stop = line("stop_line_px", "stop", "Stop line of {lane}");
+    return [
+      { ...stop, caption: lane.id, dropped: () => this.#offerEdge(place) },
+      line("confirm_line_px", "confirm", "Confirm line of {lane}"),
+      page.shapeAt(`lanes.${place}.direction`, { ...common, kind: "way", look: "way", from: middle(lane.stop_line_px),
+        label: page.t("Way of travel of {lane}", { lane: lane.id }), handles: [page.t("tip of the arrow")] }),
+    ];
+  }
+
+  /** What is proposed and not taken, and the stop line of a lane that is being drawn. */
+  #ghosts() {
+    const page = this.#page;
+    if (page.step !== "lanes") return [];
+    const ghost = (place, value, look) => ({ place, kind: "line", value, look, ghost: true });
+    const proposed = this.#untaken().flatMap(({ lane, keys, place }) =>
+      keys.filter((key) => key.endsWith("_px")).map((key) => ghost(`proposal.${place}.${key}`, lane[key], key.split("_")[0])));
+    return this.#drawnStop ? [...proposed, { ...ghost("drawn", this.#drawnStop, "stop"), ghost: false }] : proposed;
+  }
+
+  /** The way follows the lines, unless somebody has turned it by hand. */
+  #moveLine(place, key, value, name) {
+    this.#page.edit((site) => {
+      const lane = site.lanes[place];
+      const follows = sameWay(lane.direction, wayBetween(lane.stop_line_px, lane.confirm_line_px));
+      lane[key] = value;
+      if (follows) lane.direction = wayBetween(lane.stop_line_px, lane.confirm_line_px);
+    }, name);
+  }
+
+  // What can be done
+
+  async add() {
+    const page = this.#page;
+    const words = page.t("Drag along the stop line, from one edge of the lane to the other.");
+    const first = await page.draw("line", words, this.#likelyStop());
+    if (!first) return;
+    this.#drawnStop = await this.#snapped(first);
+    const beyond = () => lineBeyond(this.#drawnStop, this.#likelyWay(), page.stage.size);
+    if (!first.snap) {
+      page.offerEdge(this.#drawnStop, (edge) => {
+        this.#drawnStop = edge;
+        page.pen.suggestion = beyond();
+      });
+    }
+    const more = page.t("Now drag the confirm line: past the stop line, where only a vehicle comes that drives on.");
+    const second = await page.draw("line", more, beyond());
+    const stop = this.#drawnStop;
+    this.#drawnStop = null;
+    if (second) this.#append(stop, second.value);
+    page.refresh();
+  }
+
+  #append(stop, confirm) {
+    const page = this.#page;
+    const way = wayBetween(stop, confirm);
+    const last = page.site.lanes.at(-1);
+    page.edit((site) => {
+      const group = last?.signal_group ?? this.#firstGroup(site);
+      const contact = last?.contact ?? (way[1] <= 0 ? "rear" : "front");
+      site.lanes.push({ id: freeName(site.lanes, "lane"), signal_group: group, stop_line_px: stop, confirm_line_px: confirm, direction: way, contact });
+    });
+    page.choose("lanes", page.site.lanes.length - 1);
+  }
+
+  /** A lane needs a signal group: the first there is, else one named as the recording's signals are. */
+  #firstGroup(site) {
+    if (!site.signal_groups.length) {
+      const [named] = Object.keys(this.#page.store.judged?.lamps ?? {});
+      site.signal_groups.push({ id: named ?? "signal-1" });
+    }
+    return site.signal_groups[0].id;
+  }
+
+  #snapped = async ({ value, snap }) => (snap ? ((await this.#page.edgeAt(value)) ?? value) : value);
+
+  /** Where a stop line is likely: as proposed, else in the middle of what is seen. */
+  #likelyStop() {
+    const proposed = this.#untaken().find(({ partner }) => partner < 0);
+    if (proposed) return proposed.lane.stop_line_px;
+    const [left, top, right, bottom] = this.#page.stage.seen;
+    const [y, x, half] = [(top + bottom) / 2, (left + right) / 2, (right - left) / 10];
+    return [[x - half, y], [x + half, y]];
+  }
+
+  #likelyWay() {
+    const lane = this.#page.site.lanes[0] ?? this.#page.store.proposal?.lanes[0];
+    return lane?.direction ?? [0, -1];
+  }
+
+  async #redraw(place, key, words) {
+    const page = this.#page;
+    const drawn = await page.draw("line", words);
+    if (!drawn) return;
+    const value = await this.#snapped(drawn);
+    this.#moveLine(place, key, value);
+    if (key === "stop_line_px" && !drawn.snap) this.#offerEdge(place);
+  }
+
+  #offerEdge(place) {
+    this.#page.offerEdge(this.#page.site.lanes[place].stop_line_px, (edge) => this.#moveLine(place, "stop_line_px", edge));
+  }
+
+  async #snapNow(place) {
+    const edge = await this.#page.edgeAt(this.#page.site.lanes[place].stop_line_px);
+    if (edge) this.#moveLine(place, "stop_line_px", edge);
+    else this.#page.say(this.#page.t("No painted edge was found near this line."));
+  }
+
+  #remove(place) {
+    this.#page.edit((site) => site.lanes.splice(place, 1));
+    this.#page.say(this.#page.t("The lane is gone: Undo brings it back."));
+  }
+
+  // What is proposed
+
+  /** Proposed lanes that differ from what is drawn: { lane, place, partner, keys }. */
+  #untaken() {
+    const { site, store } = this.#page;
+    const { proposal } = store;
+    return partners(site, proposal)
+      .map((partner, place) => {
+        const lane = proposal.lanes[place];
+        return { lane, place, partner, keys: partner < 0 ? ["stop_line_px", "confirm_line_px"] : differing(site.lanes[partner], lane) };
+      })
+      .filter(({ keys }) => keys.length);
+  }
+
+  #takeLane({ lane }) {
+    this.#page.edit((site) => {
+      if (!site.signal_groups.some((group) => group.id === lane.signal_group)) {
+        const group = this.#page.store.proposal.signal_groups.find(({ id }) => id === lane.signal_group);
+        site.signal_groups.push(structuredClone(group));
+      }
+      site.lanes.push({ ...structuredClone(lane), id: freeName(site.lanes, "lane", lane.id) });
+    });
+    this.#page.choose("lanes", this.#page.site.lanes.length - 1);
+  }
+
+  #takeValue({ lane, partner }, key) {
+    this.#page.edit((site) => (site.lanes[partner][key] = structuredClone(lane[key])));
+  }
+
+  // In the list
+
+  render() {
+    const page = this.#page;
+    const lanes = page.site.lanes.map((lane, place) => this.#card(lane, place));
+    const proposed = this.#untaken().filter(({ partner }) => partner < 0).map((one) => this.#proposedLane(one));
+    show(this.#place, ...lanes, ...proposed,
+      h("div", { key: "add", class: "row" }, button(page.t("Add a lane"), () => this.add(), { class: "confirm" })));
+  }
+
+  #card(lane, place) {
+    const page = this.#page;
+    const chosen = page.chosenOf("lanes") === place;
+    const head = h("button", { type: "button", class: "card-head", "aria-expanded": String(chosen), onclick: () => page.choose("lanes", place) },
+      h("span", { class: "swatch stop" }), h("strong", {}, lane.id), h("span", { class: "soft" }, lane.signal_group));
+    return h("section", { key: `lane ${place}`, class: `card${chosen ? " chosen" : ""}${page.isWrong(`lanes.${place}`) ? " wrong" : ""}` },
+      head, chosen && h("div", { class: "card-body" }, this.#fields(lane, place), this.#acts(lane, place), this.#differences(place)));
+  }
+
+  #fields(lane, place) {
+    const page = this.#page;
+    const write = (key) => (value) => page.write(`lanes.${place}.${key}`, value);
+    const groups = page.site.signal_groups.map(({ id }) => [id, id]);
+    return h("div", { class: "fields" },
+      text(page.t("Name"), lane.id, write("id"), { maxlength: 64 }),
+      choice(page.t("Signal group"), lane.signal_group, groups, write("signal_group")),
+      choice(page.t("Vehicles are seen"), lane.contact, [["rear", page.t("from behind")], ["front", page.t("from the front")]], write("contact")),
+      tick(page.t("Turning on red is allowed"), lane.turn_on_red === "allowed", (on) => write("turn_on_red")(on ? "allowed" : "forbidden")));
+  }
+
+  #acts(lane, place) {
+    const page = this.#page;
+    const follows = sameWay(lane.direction, wayBetween(lane.stop_line_px, lane.confirm_line_px));
+    return h("div", { class: "row" },
+      button(page.t("Draw the stop line anew"), () => this.#redraw(place, "stop_line_px", page.t("Drag along the stop line, from one edge of the lane to the other."))),
+      button(page.t("Snap it to the paint"), () => this.#snapNow(place)),
+      button(page.t("Draw the confirm line anew"), () => this.#redraw(place, "confirm_line_px", page.t("Drag the confirm line, past the stop line."))),
+      !follows && button(page.t("Let the arrow follow the lines"), () =>
+        page.write(`lanes.${place}.direction`, wayBetween(lane.stop_line_px, lane.confirm_line_px))),
+      button(page.t("Remove the lane"), () => this.#remove(place), { class: "quiet" }));
+  }
+
+  #proposedLane(one) {
+    const page = this.#page;
+    return h("section", { key: `proposed ${one.place}`, class: "card proposed" },
+      h("p", {}, h("strong", {}, page.t("Proposed: {name}", { name: one.lane.id })), " ", noteAt(page.store.notes, `lanes.${one.place}.stop_line_px`)),
+      button(page.t("Take this lane"), () => this.#takeLane(one)));
+  }
+
+  /** What the program would have drawn otherwise in this lane. */
+  #differences(place) {
+    const page = this.#page;
+    const one = this.#untaken().find(({ partner }) => partner === place);
+    if (!one) return null;
+    const names = { stop_line_px: page.t("stop line"), confirm_line_px: page.t("confirm line"), direction: page.t("way of travel"), contact: page.t("which end is seen") };
+    return h("div", { class: "differences" },
+      one.keys.map((key) => h("div", { key, class: "difference" },
+        h("p", {}, h("strong", {}, page.t("Proposed: {name}", { name: names[key] })), " ", noteAt(page.store.notes, `lanes.${one.place}.${key}`)),
+        button(page.t("Take it"), () => this.#takeValue(one, key)))));
+  }
+}
+
+/** A name that no row of a table has: the wished one, or the first free number. */
+export function freeName(rows, word, wished = null) {
+  const names = new Set(rows.map(({ id }) => id));
+  if (wished && !names.has(wished)) return wished;
+  let number = rows.length + 1;
+  while (names.has(`${word}-${number}`)) number += 1;
+  return `${word}-${number}`;
+}

@@ -1,0 +1,65 @@
+// What the program proposes beside what is drawn: which belong together, what differs, and on what a value rests.
+
+import { distance, middle } from "./plane.js";
+
+const LANE_KEYS = ["stop_line_px", "confirm_line_px", "direction", "contact"];
+
+/** For each proposed lane the drawn one that it means, by its place, or -1: the nearest whose stop lines meet. */
+export function partners(site, proposal) {
+  const taken = new Set();
+  return (proposal?.lanes ?? []).map((proposed) => {
+    const near = site.lanes
+      .map((lane, place) => ({ place, far: apart(lane, proposed) }))
+      .filter(({ place, far }) => !taken.has(place) && far < 0.6)
+      .sort((a, b) => a.far - b.far)[0];
+    if (near) taken.add(near.place);
+    return near ? near.place : -1;
+  });
+}
+
+/** How far two lanes' stop lines are apart, in lengths of the longer. */
+function apart(one, other) {
+  const longer = Math.max(distance(...one.stop_line_px), distance(...other.stop_line_px));
+  return distance(middle(one.stop_line_px), middle(other.stop_line_px)) / longer;
+}
+
+/** The keys of a lane whose proposed values are not the drawn ones. */
+export const differing = (lane, proposed) =>
+  LANE_KEYS.filter((key) => key in proposed && !same(lane[key], proposed[key]));
+
+export const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+/** What a value rests on: the note at its place, at one in it, or at the nearest table around it; "" where there is none. */
+export function noteAt(notes, place) {
+  const within = Object.keys(notes).find((one) => `${one}.`.startsWith(`${place}.`));
+  const keys = place.split(".");
+  const around = keys.map((_, last) => keys.slice(0, last + 1).join(".")).findLast((one) => notes[one]);
+  return notes[within ?? around] ?? "";
+}
+
+/** The draft with everything proposed in it. Names, shortest ambers and what else a person said is kept. */
+export function takeAll(site, proposal) {
+  const groups = proposal.signal_groups.map((proposed) => {
+    const drawn = site.signal_groups.find((group) => group.id === proposed.id);
+    return { ...proposed, ...drawn, ...(proposed.view ? { view: proposed.view } : {}) };
+  });
+  const others = site.signal_groups.filter((group) => !groups.some(({ id }) => id === group.id));
+  const { lanes, calibration, detector, masks } = proposal;
+  return {
+    ...site,
+    signal_groups: [...groups, ...others],
+    ...(lanes.length ? { lanes } : {}),
+    ...(calibration && !site.calibration ? { calibration } : {}),
+    ...(detector ? { detector } : {}),
+    ...(masks?.length && !site.masks?.length ? { masks } : {}),
+  };
+}
+
+/** Whether nothing is proposed that is not in the draft already. */
+export const isTaken = (site, proposal) => same(sorted(site), sorted(takeAll(site, proposal)));
+
+function sorted(value) {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.keys(value).sort().map((key) => [key, sorted(value[key])]));
+}

@@ -1,0 +1,51 @@
+// The list of steps beside the picture: which is open, how far each has come, and what the server finds wrong with it.
+
+import { h, show } from "./markup.js";
+
+export const STEPS = ["lanes", "lamps", "ground", "masks", "trial", "saving"];
+const SIGNS = { good: "✓", open: "!", free: "○" };
+const OF_TABLES = { lanes: "lanes", signal_groups: "lamps", calibration: "ground", masks: "masks", detector: "masks", site: "saving" };
+
+/** The step that a place in the site file belongs to. */
+export const stepOf = (place) => OF_TABLES[place.split(".")[0]] ?? "saving";
+
+export class Steps {
+  #page;
+
+  constructor(page) {
+    this.#page = page;
+    for (const step of STEPS) {
+      const details = document.getElementById(`step-${step}`);
+      details.addEventListener("toggle", () => this.#toggled(step, details.open));
+    }
+    document.getElementById("step-lanes").open = true;
+  }
+
+  #toggled(step, open) {
+    if (open) this.#page.open(step);
+    else if (this.#page.step === step) this.#page.open(null);
+  }
+
+  render() {
+    const page = this.#page;
+    const { problem, site } = page.store;
+    // That there is no lane yet is nobody's mistake.
+    const wrong = problem && site.lanes.length ? stepOf(problem.at) : null;
+    for (const step of STEPS) {
+      const { level, words } = step === wrong && step !== "saving" ? { level: "bad", words: page.t("to be mended") } : this.#state(step);
+      show(document.getElementById(`state-${step}`), h("span", { class: `sign ${level}`, "aria-hidden": "true" }, SIGNS[level] ?? "✗"), " ", words);
+      show(document.getElementById(`finding-${step}`), step === wrong && problem.words);
+      document.getElementById(`step-${step}`).open = page.step === step;
+    }
+  }
+
+  #state(step) {
+    const page = this.#page;
+    if (step !== "trial") return page.parts[step].state;
+    const { watch, judged } = page.store;
+    if (!watch.done) return { level: "free", words: page.t("watching the recording …") };
+    const count = judged?.passages.length ?? 0;
+    const against = judged?.passages.filter(({ verdict }) => verdict === "violation").length ?? 0;
+    return { level: count ? "good" : "open", words: page.t("{count} passages, {against} on red", { count, against }) };
+  }
+}
