@@ -11,6 +11,8 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import product
+from math import ceil, floor
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -19,12 +21,12 @@ from edge.errors import ConfigError
 from edge.health import CheckName, Finding, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy import complex64, float32, float64, uint8
     from numpy.typing import NDArray
 
-    from edge.records import Size
+    from edge.records import Box, Size
 
 VIEW_PX: Final = (320, 180)
 PATCH_PX: Final = 48
@@ -38,6 +40,7 @@ _LEAST_LEAD = 1.25
 _AGREE_PX = 1.0
 _LEAST_AGREEING = 6
 _LEAST_SHARE = 0.35
+_REACH_PX = 2  # one for the smoothing, one for the slope
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,16 @@ class Features:
     """Doubled edge directions, weighted 0 to 1 by how clear each edge is: complex64 of ``VIEW_PX`` (height, width)."""
 
     edges: NDArray[complex64]
+
+    def without(self, boxes: Iterable[Box], grid_px: Size) -> Features:
+        """The same with no edge in any of the boxes (pixels of ``grid_px``), as far as what lies in them can reach."""
+        x, y = (of / grid for of, grid in zip(VIEW_PX, grid_px, strict=True))
+        inside = np.zeros(self.edges.shape, np.bool_)
+        for left, top, right, bottom in boxes:
+            inside[floor(top * y) : ceil(bottom * y), floor(left * x) : ceil(right * x)] = True
+        steps = product(range(-_REACH_PX, _REACH_PX + 1), repeat=2)
+        reached = np.any([np.roll(inside, step, (0, 1)) for step in steps], axis=0)  # round the border, as _smooth does
+        return Features(np.where(reached, np.complex64(0), self.edges))
 
     def packed(self) -> bytes:
         """As they are kept on the disk: two signed bytes a pixel, compressed. No picture can be made of it."""

@@ -83,7 +83,7 @@ def commission(request: CommissionRequest, tell: Callable[[str], None]) -> Repor
     tell(f"Taking the reference view over {request.seconds:g} s.")
     pictures = _pictures(request.source, site, request.seconds)
     _check_pictures(pictures)
-    reference = features(pictures)
+    reference = features(pictures).without([mask.region_px for mask in site.masks], site.camera.size_px)
     patches = match(reference, reference).agreeing
     if patches < _LEAST_PATCHES:
         raise ConfigError(

@@ -87,6 +87,30 @@ def test_the_reference_keeps_no_picture_and_comes_back_as_it_was() -> None:
         Features.unpacked(packed[:-100])
 
 
+HOUSES = ((0.0, 0.0, 250.4, 120.0), (500.0, 10.0, 640.0, 150.3))
+
+
+@pytest.mark.parametrize("case", CONDITIONS)
+def test_the_view_is_told_by_what_lies_outside_of_the_mask_regions(case: str) -> None:
+    check = ViewCheck(features(seen(case)[:12]).without(HOUSES, GRID_PX), GRID_PX)
+    assert check.finding(seen(case)[14:21]).outcome is Outcome.OK
+    assert check.finding([warped(picture, (3.0, 0.0)) for picture in seen(case)[14:21]]).outcome is Outcome.NOT_OK
+
+
+def test_nothing_of_a_mask_region_is_in_the_reference() -> None:
+    """Whatever is drawn there, the same bytes are kept."""
+    pictures = seen("plain_red_runner")[:12]
+    other = [picture.copy() for picture in pictures]
+    for picture in other:
+        picture[:60, :126] = np.random.default_rng(1).integers(0, 256, (60, 126), np.uint8)
+        picture[5:76, 250:] = np.random.default_rng(2).integers(0, 256, (71, 70), np.uint8)
+    assert features(pictures).packed() != features(other).packed()
+    kept, same = (features(one).without(HOUSES, GRID_PX) for one in (pictures, other))
+    assert kept.packed() == same.packed()
+    assert not kept.edges[:60, :126].any()
+    assert kept.edges[100:].any()
+
+
 @pytest.mark.skipif(not CLIPS.is_dir(), reason="the real clips are not here")
 @pytest.mark.parametrize("name", ["side-road.mp4", "highway.avi"])
 def test_real_cameras_stand_still_and_a_move_of_theirs_is_found(name: str) -> None:
