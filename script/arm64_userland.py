@@ -29,6 +29,9 @@ ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "DEBIAN_FRONTEND": "noninteractive",
 }
+HANDED_ON = ("PIP_NO_COMPILE", "http_proxy", "https_proxy", "no_proxy")
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def main() -> int:
@@ -51,7 +54,7 @@ def main() -> int:
 
 
 def _unshare(flags: int) -> None:
-    if ctypes.CDLL(None, use_errno=True).unshare(flags):
+    if LIBC.unshare(flags):
         code = ctypes.get_errno()
         sys.exit(f"This kernel gives no private namespaces ({os.strerror(code)}): run as root outside a container")
 
@@ -60,8 +63,10 @@ def _first_process(root: Path, command: list[str]) -> int:
     """The namespaces count for the children of whoever asked for them; the first of these must outlive the others."""
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
+    _end_with_parent()
     first = os.fork()
     if first == 0:
+        _end_with_parent()
         _mount("--make-rprivate", "/")
         _mount("-t", "binfmt_misc", "binfmt_misc", "/proc/sys/fs/binfmt_misc")
         with Path("/proc/sys/fs/binfmt_misc/register").open("wb", buffering=0) as register:
@@ -69,10 +74,15 @@ def _first_process(root: Path, command: list[str]) -> int:
         _mount("-t", "proc", "proc", str(root / "proc"))
         os.chroot(root)
         os.chdir("/")
-        inside = {key: value for key, value in os.environ.items() if key.startswith(("PIP_", "STOPLINE_"))}
-        os.execvpe(command[0], command, ENVIRONMENT | inside)  # noqa: S606 - the command is what was asked for
+        handed_on = {key: os.environ[key] for key in HANDED_ON if key in os.environ}
+        os.execvpe(command[0], command, ENVIRONMENT | handed_on)  # noqa: S606 - the command is what was asked for
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
+
+
+def _end_with_parent() -> None:
+    """Nothing is left running where the caller was stopped: with its first process ends all of a PID namespace."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _mount(*arguments: str) -> None:
