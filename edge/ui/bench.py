@@ -13,13 +13,13 @@ from edge.proposals.lanes import LANE_WIDTHS, above_paint_px
 from edge.proposals.paint import median_luma, snapped
 from edge.proposals.site_text import site_name
 from edge.records import NS_PER_S, Contact
-from edge.ui.draft import merged, notes, sketch, tables_of, tidied
+from edge.ui.draft import BY_HAND, merged, notes, sketch, tables_of, tidied
 from edge.ui.lampreader import LampReader
-from edge.ui.trial import Trial, metre_grid, spans, told
+from edge.ui.trial import Trial, group_by_green, metre_grid, spans, told
 from edge.ui.watcher import Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
     from edge.config import Site
@@ -167,7 +167,10 @@ class Bench:
         text = run.proposal.text(self._name, self._groups[0], film.name, grid_px, seconds, frames)
         tables = tables_of(text)
         tables["signal_groups"] += [{"id": name} for name in self._groups[1:]]
-        return merged(text, tables, proposed=True)
+        if len(self._groups) > 1:
+            group = group_by_green(tables, list(run.steps), self._known(()))
+            tables["lanes"] = [{**lane, "signal_group": group} for lane in tables["lanes"]]
+        return merged(text, tables, "on whose green most vehicles drove")
 
     def judged(self) -> dict[str, Any]:
         """All passages so far with their verdicts, the lamps, and what else is drawn."""
@@ -192,15 +195,17 @@ class Bench:
         if [*map(id, basis)] != [*map(id, self._judged_by)]:
             edges = [edge for edge in seen.edges if edge.group not in self._timeline]
             # Lamps in the picture are known to a frame interval.
-            doubt_s = 1 / self.film.fps if edges else 0.0
-            known = sorted(chain(edges, *self._timeline.values()), key=attrgetter("t_ns"))
-            self._trial = Trial(site, known, doubt_s)
+            self._trial = Trial(site, self._known(edges), 1 / self.film.fps if edges else 0.0)
             self._judged_by = basis
         assert self._trial is not None
         is_done = run.is_done  # asked first: then the steps are all there
         self._trial.take(run.steps[self._trial.taken :])
         if is_done:
             self._trial.finish()
+
+    def _known(self, edges: Iterable[LampEdge]) -> list[LampEdge]:
+        """What was recorded of the lamps, and what was seen of the others."""
+        return sorted(chain(edges, *self._timeline.values()), key=attrgetter("t_ns"))
 
     def _views(self) -> dict[str, View]:
         found = ((group["id"], group.get("view")) for group in self.tables["signal_groups"])
@@ -263,7 +268,7 @@ class Bench:
         """The site file as it would be saved. Raises ConfigError."""
         with self._lock:
             site_of(self.tables)
-            return merged(self._base, self.tables, proposed=self._given is None)
+            return merged(self._base, self.tables, BY_HAND if self._given is None else None)
 
 
 def told_problem(error: PlaceError) -> dict[str, str]:

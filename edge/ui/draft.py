@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Tables = dict[str, Any]
 
-_BY_HAND: Final = "set by hand"
+BY_HAND: Final = "set by hand"
 
 
 def sketch(site: str, groups: list[str], size_px: Size) -> str:
@@ -82,15 +82,15 @@ def _body(container: Container | Table) -> list[tuple[Key | None, Item]]:
     return container.value.body if isinstance(container, Table) else container.body
 
 
-def merged(text: str, wanted: Tables, *, proposed: bool) -> str:
+def merged(text: str, wanted: Tables, remark: str | None = None) -> str:
     """The file with the values that are wanted and every comment kept.
 
-    Where the file is the program's own proposal, a value that a person changed loses what was said to it: it rests on
-    that no longer. Raises ConfigError where the file is written in a way that cannot be edited.
+    With a ``remark`` the file is the program's own: what was said to a value that changes is no longer true, and the
+    remark takes its place. Raises ConfigError where the file is written in a way that cannot be edited.
     """
     document = tomlkit.parse(text)
     try:
-        _merge(document, wanted, proposed=proposed)
+        _merge(document, wanted, remark)
         changed = tomlkit.dumps(document).rstrip("\n") + "\n"
         if tables_of(changed) == wanted:
             return changed
@@ -99,22 +99,22 @@ def merged(text: str, wanted: Tables, *, proposed: bool) -> str:
     raise ConfigError("The site file is written in a way that cannot be edited: save to another file with --site")
 
 
-def _merge(container: Container | Table, wanted: Mapping[str, Any], *, proposed: bool) -> None:
+def _merge(container: Container | Table, wanted: Mapping[str, Any], remark: str | None) -> None:
     for key in [key for key in container if key not in wanted]:
         del container[key]
     for key, value in wanted.items():
         there = container.get(key)
         if isinstance(value, dict) and isinstance(there, Table):
-            _merge(there, value, proposed=proposed)
+            _merge(there, value, remark)
         elif isinstance(there, AoT):
-            _merge_all(there, value, proposed=proposed)
+            _merge_all(there, value, remark)
         elif there is None:
             _add(container, key, _item(value))
         elif not _same(there.unwrap(), value):
-            _change(container, key, value, proposed=proposed)
+            _change(container, key, value, remark)
 
 
-def _merge_all(there: AoT, wanted: list[Tables], *, proposed: bool) -> None:
+def _merge_all(there: AoT, wanted: list[Tables], remark: str | None) -> None:
     """Those whose id is wanted no more go first; what is left is taken in its order."""
     names = [one.get("id") for one in wanted]
     for index in reversed(range(len(there))):
@@ -123,7 +123,7 @@ def _merge_all(there: AoT, wanted: list[Tables], *, proposed: bool) -> None:
     while len(there) > len(wanted):
         del there[len(there) - 1]
     for table, one in zip(list(there), wanted, strict=False):
-        _merge(table, one, proposed=proposed)
+        _merge(table, one, remark)
     for one in wanted[len(there) :]:
         _end_with_gap(there)
         there.append(_item(one))
@@ -160,13 +160,13 @@ def _item(value: Any) -> Any:
     return tomlkit.item(value)
 
 
-def _change(container: Container | Table, key: str, value: Any, *, proposed: bool) -> None:
+def _change(container: Container | Table, key: str, value: Any, remark: str | None) -> None:
     container[key] = _item(value)
-    if not proposed:
+    if remark is None:
         return
     item = container[key]
     if not isinstance(item, Table | AoT):
-        item.comment(_BY_HAND)
+        item.comment(remark)
         item.trivia.comment_ws = "  "
     body = _body(container)
     at = next(index for index, (one, _) in enumerate(body) if one is not None and one.key == key)
