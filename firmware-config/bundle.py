@@ -88,14 +88,15 @@ def _fetch(requirements: Path, into: Path, python: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for wish in project["optional-dependencies"]["pi"]:
         try:
-            _pip("download", *into_it, wish)
-        except subprocess.CalledProcessError:
-            print(f"No wheel of {wish} for Python {python}: the system's own package serves there.")  # noqa: T201
+            _pip("download", *into_it, wish, stderr=subprocess.PIPE)
+        except subprocess.CalledProcessError as error:
+            why = error.stderr.strip().rpartition("\n")[2].removeprefix("ERROR: ")
+            print(f"No wheel of {wish} for Python {python} ({why}): the system's own package serves there.")  # noqa: T201
 
 
-def _pip(command: str, *arguments: str) -> None:
-    quiet = ["--quiet", "--disable-pip-version-check"]
-    subprocess.run([sys.executable, "-m", "pip", command, *quiet, *arguments], check=True)  # noqa: S603 - our own words
+def _pip(command: str, *arguments: str, stderr: int | None = None) -> None:
+    words = [sys.executable, "-m", "pip", command, "--quiet", "--disable-pip-version-check", *arguments]
+    subprocess.run(words, check=True, text=True, stderr=stderr)  # noqa: S603 - our own words
 
 
 def _pack(out: Path, parts: list[Path]) -> None:
