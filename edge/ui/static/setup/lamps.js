@@ -2,7 +2,8 @@
 
 import { button, number, text } from "./fields.js";
 import { h, show } from "./markup.js";
-import { noteAt, same } from "./proposals.js";
+import { same } from "./proposals.js";
+import { proposedRow } from "./proposed.js";
 import { freeName } from "./lanes.js";
 import { LampReading, agreement, phaseAt, totals } from "./lampreading.js";
 
@@ -78,7 +79,7 @@ export class Lamps {
     const page = this.#page;
     this.#drawn = {};
     for (const lamp of LAMPS) {
-      const words = page.t("Drag a box round the lens of the {lamp}, as tight as the lens.", { lamp: this.#name(lamp) });
+      const words = page.t("{lamp}: drag a box round its lens, as tight as the lens.", { lamp: this.#name(lamp) });
       const drawn = await page.draw("box", words, this.#likely(lamp, place));
       if (!drawn) break;
       this.#drawn[`${lamp}_px`] = drawn.value;
@@ -93,7 +94,7 @@ export class Lamps {
     const page = this.#page;
     const words = key === "head_px"
       ? page.t("Drag a box round the whole signal head.")
-      : page.t("Drag a box round the lens of the {lamp}, as tight as the lens.", { lamp: this.#name(key.split("_")[0]) });
+      : page.t("{lamp}: drag a box round its lens, as tight as the lens.", { lamp: this.#name(key.split("_")[0]) });
     const drawn = await page.draw("box", words, this.#likely(key.split("_")[0], place));
     if (!drawn) return;
     page.edit((site) => {
@@ -195,7 +196,7 @@ export class Lamps {
     const lanes = page.site.lanes.filter((lane) => lane.signal_group === group.id).length;
     return h("div", { class: "row" },
       button(view ? page.t("Draw the three lamps anew") : page.t("Draw the three lamps"), () => this.#drawThree(place), view ? {} : { class: "confirm" }),
-      view && !view.head_px && LAMPS.map((lamp) => button(`${this.#name(lamp)} ${page.t("anew")}`, () => this.#drawOne(place, `${lamp}_px`), { key: lamp })),
+      view && !view.head_px && LAMPS.map((lamp) => button(page.t("{lamp} anew", { lamp: this.#name(lamp) }), () => this.#drawOne(place, `${lamp}_px`), { key: lamp })),
       !view && button(page.t("Draw the whole head instead"), () => this.#drawOne(place, "head_px")),
       view?.head_px && button(page.t("Divide it into three lamps"), () => this.#divide(place)),
       view && button(page.t("Look closer"), () => page.stage.closeUp(around(Object.values(view)))),
@@ -206,9 +207,8 @@ export class Lamps {
   #offers(place) {
     const page = this.#page;
     const fitting = this.#untaken().filter((one) => place < 0 || one.for === place || one.for < 0);
-    return fitting.map((one) => h("div", { key: `offer ${one.place}`, class: "difference" },
-      h("p", {}, h("strong", {}, page.t("Proposed: {name}", { name: page.t("lamps") })), " ", noteAt(page.store.notes, `signal_groups.${one.place}.view`)),
-      button(page.t("Take it"), () => this.#take(one, place))));
+    return fitting.map((one) => proposedRow(page, { key: `offer ${one.place}`, name: page.t("lamps"),
+      place: `signal_groups.${one.place}.view`, take: () => this.#take(one, place) }));
   }
 
   #take({ group }, place) {

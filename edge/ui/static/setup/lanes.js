@@ -3,7 +3,8 @@
 import { button, choice, text, tick } from "./fields.js";
 import { h, show } from "./markup.js";
 import { lineBeyond, middle, sameWay, wayBetween } from "./plane.js";
-import { differing, noteAt, partners } from "./proposals.js";
+import { differing, partners } from "./proposals.js";
+import { proposedRow } from "./proposed.js";
 
 export class Lanes {
   #page;
@@ -226,9 +227,8 @@ export class Lanes {
 
   #proposedLane(one) {
     const page = this.#page;
-    return h("section", { key: `proposed ${one.place}`, class: "card proposed" },
-      h("p", {}, h("strong", {}, page.t("Proposed: {name}", { name: one.lane.id })), " ", noteAt(page.store.notes, `lanes.${one.place}.stop_line_px`)),
-      button(page.t("Take this lane"), () => this.#takeLane(one)));
+    return proposedRow(page, { key: `proposed ${one.place}`, name: one.lane.id, place: `lanes.${one.place}.stop_line_px`,
+      words: page.t("Take this lane"), take: () => this.#takeLane(one) });
   }
 
   /** What the program would have drawn otherwise in this lane. */
@@ -237,10 +237,8 @@ export class Lanes {
     const one = this.#untaken().find(({ partner }) => partner === place);
     if (!one) return null;
     const names = { stop_line_px: page.t("stop line"), confirm_line_px: page.t("confirm line"), direction: page.t("way of travel"), contact: page.t("which end is seen") };
-    return h("div", { class: "differences" },
-      one.keys.map((key) => h("div", { key, class: "difference" },
-        h("p", {}, h("strong", {}, page.t("Proposed: {name}", { name: names[key] })), " ", noteAt(page.store.notes, `lanes.${one.place}.${key}`)),
-        button(page.t("Take it"), () => this.#takeValue(one, key)))));
+    return one.keys.map((key) => proposedRow(page, { key: `proposed ${key}`, name: names[key],
+      place: `lanes.${one.place}.${key}`, take: () => this.#takeValue(one, key) }));
   }
 }
 

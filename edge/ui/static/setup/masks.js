@@ -3,7 +3,8 @@
 import { button, text } from "./fields.js";
 import { h, show } from "./markup.js";
 import { cornerNames } from "./lamps.js";
-import { noteAt, same } from "./proposals.js";
+import { same } from "./proposals.js";
+import { proposedRow } from "./proposed.js";
 
 export class Masks {
   #page;
@@ -118,9 +119,8 @@ export class Masks {
       h("div", { class: "row" },
         button(region ? page.t("Draw the part anew") : page.t("Draw a part"), () => this.#drawRegion()),
         region && button(page.t("Take the whole picture"), () => this.#removeRegion(), { class: "quiet" })),
-      proposed && !same(proposed, region) && h("div", { class: "difference" },
-        h("p", {}, h("strong", {}, page.t("Proposed: {name}", { name: page.t("this part") })), " ", noteAt(store.notes, "detector.region_px")),
-        button(page.t("Take it"), () => page.write("detector.region_px", proposed))),
+      proposed && !same(proposed, region) && proposedRow(page, { key: "proposed", name: page.t("this part"),
+        place: "detector.region_px", take: () => page.write("detector.region_px", proposed) }),
       store.judged?.stale && h("div", { class: "difference" },
         h("p", {}, page.t("The recording was watched with another part. What is judged rests on that until it is watched again.")),
         button(page.t("Watch again"), () => this.#watchAgain())));

@@ -1,6 +1,7 @@
 // Step 6: who answers for the site, where it is written, and what comes next.
 
 import { button, text } from "./fields.js";
+import { findingIn } from "./findings.js";
 import { h, show } from "./markup.js";
 
 export class Saving {
@@ -36,7 +37,7 @@ export class Saving {
           h("input", { type: "text", maxlength: 200, required: true, autocomplete: "name", value: this.#by, oninput: (event) => (this.#by = event.target.value) })),
         h("p", { key: "file", class: "soft wide" }, this.#where(store.save)),
         h("button", { key: "save", type: "submit", class: "confirm wide", disabled: this.#busy }, node ? page.t("Save and commission") : page.t("Save"))),
-      store.problem && h("p", { key: "problem", class: "note open" }, page.t("This is still missing: {words}", { words: store.problem.words })),
+      store.problem && h("p", { key: "problem", class: "note open" }, page.t("This is still missing: {words}", { words: findingIn(page) })),
       this.#refused && h("p", { key: "refused", class: "note bad", role: "alert" }, this.#refused),
       this.#done && this.#told());
   }

@@ -1,5 +1,6 @@
 // The list of steps beside the picture: which is open, how far each has come, and what the server finds wrong with it.
 
+import { findingIn } from "./findings.js";
 import { h, show } from "./markup.js";
 
 export const STEPS = ["lanes", "lamps", "ground", "masks", "trial", "saving"];
@@ -34,7 +35,7 @@ export class Steps {
     for (const step of STEPS) {
       const { level, words } = step === wrong && step !== "saving" ? { level: "bad", words: page.t("to be mended") } : this.#state(step);
       show(document.getElementById(`state-${step}`), h("span", { class: `sign ${level}`, "aria-hidden": "true" }, SIGNS[level] ?? "✗"), " ", words);
-      show(document.getElementById(`finding-${step}`), step === wrong && problem.words);
+      show(document.getElementById(`finding-${step}`), step === wrong && findingIn(page));
       document.getElementById(`step-${step}`).open = page.step === step;
     }
   }

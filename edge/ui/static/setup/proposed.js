@@ -1,0 +1,12 @@
+// How one proposed value is shown: what it is, what it rests on, and the button that takes it.
+
+import { button } from "./fields.js";
+import { h } from "./markup.js";
+import { noteAt } from "./proposals.js";
+
+/** `place` is where the value stands in the proposal; what it rests on is told in English, as the site file's comments are. */
+export function proposedRow(page, { key, name, place, words, take }) {
+  return h("div", { key, class: "difference" },
+    h("p", {}, h("strong", {}, page.t("Proposed: {name}", { name })), " ", h("span", { lang: "en" }, noteAt(page.store.notes, place))),
+    button(words ?? page.t("Take it"), take));
+}
