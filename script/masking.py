@@ -32,7 +32,7 @@ from sim_fixtures.render.cases import CASES
 from tests.cases import unsigned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
 NOBODY = replace(Subject.of(unsigned()), track={}, contact=Contact.REAR)
@@ -104,7 +104,7 @@ class Tally:
         return seen
 
 
-def shown_at(masks: Iterable[Mask], t_ns: int, size: tuple[int, int]) -> np.ndarray:
+def shown_at(masks: Sequence[Mask], t_ns: int, size: tuple[int, int]) -> np.ndarray:
     return covered(veil_at(t_ns, masks, NOBODY, size), size)
 
 
