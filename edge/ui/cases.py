@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
+import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from edge import verify
 from edge.errors import ConfigError, StoreError
+from edge.ui.monthly import VERDICTS, Counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+    from typing import Any
 
 _ENDINGS = (".tar", ".tar.age")
 
@@ -74,6 +79,18 @@ class Cases(Protocol):
         """What can be asked for in ``wanted``."""
         ...
 
+    def hashes(self, wanted: Wanted) -> Iterator[str]:
+        """SHA-256 of the events' bytes of the cases that are wanted, by which decisions name them."""
+        ...
+
+    def reported(self) -> Choices:
+        """The nodes and months that there is a report of; no month where it is one of a whole replay."""
+        ...
+
+    def counted(self, month: str, origin: str | None) -> list[Counted]:
+        """What each node counted in a month, or one node (SITE/NODE) alone; of a replay all of it."""
+        ...
+
     def event(self, event_id: str) -> bytes | None:
         """An event's bytes."""
         ...
@@ -94,6 +111,7 @@ class ReplayCases:
 
     def __init__(self, folder: Path) -> None:
         self.name = str(folder)
+        self._folder = folder
         self._evidence = folder / "evidence"
         file = folder / "events.jsonl"
         try:
@@ -116,6 +134,30 @@ class ReplayCases:
         return Choices(
             origins, sorted({entry.lane for entry in found}), sorted({entry.month for entry in found} - {""})
         )
+
+    def hashes(self, wanted: Wanted) -> Iterator[str]:
+        """By which decisions name the cases that are wanted."""
+        return (entry.sha256 for entry in self.entries(wanted))
+
+    def reported(self) -> Choices:
+        """No choice: a replay is reported as a whole."""
+        return Choices([], [], [])
+
+    def counted(self, month: str, origin: str | None) -> list[Counted]:  # noqa: ARG002 - asked of every kind of cases
+        """The replay's passages, and of its lamps what ``--keep-tracks`` left. Raises StoreError."""
+        origins = self.choices().origins
+        name = origins[0] if origins else self._folder.name
+        counts = Counter(_verdicts_in(self._folder / "passages.csv"))
+        lamps = _edges_in(self._folder / "lamps.csv")
+        if not lamps:
+            return [Counted(name, dict(counts))]
+        minimums: dict[str, float] = {}
+        for group, signal, minimum_s in _groups_in(self._folder / "site.toml"):
+            edges = [(t_s, lamp, lit) for t_s, of, lamp, lit in lamps if of == group]
+            counts.update(_shown(group, verify.phases(edges, signal, minimum_s)))
+            minimums |= {} if minimum_s is None else {group: minimum_s}
+        seen_s = max(row[0] for row in lamps) - min(row[0] for row in lamps)
+        return [Counted(name, dict(counts), {"lamps": seen_s}, minimums)]
 
     def event(self, event_id: str) -> bytes | None:
         """An event's bytes."""
@@ -165,6 +207,55 @@ def entry_of(raw: bytes, *, has_bundle: bool) -> Entry | None:
         data["red_time"]["at_least_s"],
         has_bundle,
     )
+
+
+def _verdicts_in(file: Path) -> Iterator[str]:
+    """The counter of each passage of ``passages.csv``; none where there is no such file."""
+    for row in _rows_of(file):
+        if row.get("verdict") not in VERDICTS:
+            raise StoreError(f"{file} holds a verdict that is none ({row.get('verdict')}): replay the recording again")
+        yield f"passages/{row['verdict']}"
+
+
+def _edges_in(file: Path) -> list[tuple[float, str, str, bool]]:
+    """Time, group, lamp and whether it is lit, of ``lamps.csv``; none where there is no such file."""
+    try:
+        return [(float(row["t_s"]), row["group"], row["lamp"], row["lit"] == "1") for row in _rows_of(file)]
+    except (KeyError, TypeError, ValueError):
+        raise StoreError(f"{file} is not what a replay writes: replay the recording again") from None
+
+
+def _rows_of(file: Path) -> Iterator[Mapping[str, str]]:
+    try:
+        with file.open(encoding="utf-8", newline="") as opened:
+            yield from csv.DictReader(opened)
+    except FileNotFoundError:
+        return
+    except (OSError, UnicodeDecodeError, csv.Error):
+        raise StoreError(f"{file} cannot be read: replay the recording again") from None
+
+
+def _groups_in(file: Path) -> Iterator[tuple[str, Mapping[str, float], float | None]]:
+    """Each signal group of a site file, with its times and its lawful minimum of amber."""
+    told = set()
+    try:
+        site: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8"))
+        for lane in site["lanes"]:
+            found = verify.settings(site, lane["id"])
+            if found["signal_group"] not in told:
+                told.add(found["signal_group"])
+                yield found["signal_group"], found["signal"], found["amber"]["minimum_s"]
+    except (OSError, LookupError, TypeError, ValueError):
+        raise StoreError(f"{file} is not what a replay writes: replay the recording again") from None
+
+
+def _shown(group: str, phases: Iterable[verify.Phase]) -> Iterator[str]:
+    """The counter of each fault that began, and of each amber that led into a red, under its length."""
+    for phase in phases:
+        if phase.fault is not None:
+            yield f"faults/{group}/{phase.fault}"
+        if phase.amber is not None:
+            yield f"ambers/{group}/{phase.amber // 10_000 / 100:.2f}"
 
 
 def _is_wanted(entry: Entry, wanted: Wanted) -> bool:

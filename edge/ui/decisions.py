@@ -138,6 +138,11 @@ class Journal:
         """What was decided last about an event."""
         return self._latest.get(event_sha256)
 
+    def erased_in(self, month: str) -> int:
+        """How many cases were erased in a month (``2026-05``), by when that was decided: their own month is gone."""
+        latest = self._latest.values()
+        return sum(one.choice is Choice.ERASE and one.at.strftime("%Y-%m") == month for one in latest)
+
     def add(self, choice: Choice, reason: Reason | None, event_sha256: str, at: datetime, key: SigningKey) -> Decision:
         """Sign a decision and note it for good."""
         decision = Decision(event_sha256, choice, reason, at, key.kid)

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlencode
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from edge import report, verify
@@ -20,6 +20,8 @@ from edge.commands.report import case_page
 from edge.plot import lamps_and_distance
 from edge.ui.cases import Entry, Wanted, entry_of
 from edge.ui.decisions import Choice, Decision, Reason
+from edge.ui.monthly_page import MonthlyPage, attachment
+from edge.ui.sheets import lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,6 +40,21 @@ _KEPT_OPEN: Final = 4  # bundles that were opened last stay in memory, so that p
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _MEDIA: Final = {"jpg": "image/jpeg", "mp4": "video/mp4"}
 _SHOWN: Final = frozenset({"still-1-data.jpg", "still-2-data.jpg", "still-1.jpg", "still-2.jpg", "clip.mp4"})
+_MONTH: Final = re.compile(r"\d{4}-\d\d")
+_COLUMNS: Final = (
+    "crossing_utc",
+    "node",
+    "lane",
+    "vehicle_class",
+    "red_at_least_s",
+    "evidence",
+    "state",
+    "reason",
+    "decided_utc",
+    "reviewer",
+    "event",
+    "event_sha256",
+)
 STATES: Final = ("open", *(choice.value for choice in Choice))
 
 
@@ -65,7 +82,10 @@ class Row:
 
 
 class Review:
-    """The routes of the review: ``/`` lists, ``/case/ID`` shows and decides, ``/case/ID/FILE`` is its evidence."""
+    """The routes of the review: ``/`` lists, ``/case/ID`` shows and decides, ``/case/ID/FILE`` is its evidence.
+
+    ``/cases.csv`` is the list as it is filtered, ``/report`` the monthly report.
+    """
 
     def __init__(self, desk: Desk, look: Look) -> None:
         self._desk = desk
@@ -73,15 +93,16 @@ class Review:
         self._opened: OrderedDict[str, CasePage] = OrderedDict()
         self.routes = [
             Route("/", self._list),
+            Route("/cases.csv", self._sheet),
             Route("/case/{id}", self._case),
             Route("/case/{id}/decide", self._decide, methods=["POST"]),
             Route("/case/{id}/{file}", self._file),
+            *MonthlyPage(desk.cases, desk.journal, look).routes,
         ]
 
     async def _list(self, request: Request) -> Response:
         asked = request.query_params
-        wanted = Wanted(asked.get("node") or None, asked.get("lane") or None, asked.get("month") or None)
-        state = asked.get("state") if asked.get("state") in STATES else None
+        wanted, state = _wanted(request)
         skip = int(asked["skip"]) if asked.get("skip", "").isdecimal() else 0
         rows = await run_in_threadpool(lambda: list(islice(self._rows(wanted, state), skip, skip + PAGE + 1)))
         filters = {name: asked[name] for name in ("node", "lane", "month", "state") if asked.get(name)}
@@ -95,8 +116,16 @@ class Review:
             states=STATES,
             earlier=urlencode({**filters, "skip": skip + PAGE}) if len(rows) > PAGE else None,
             later=urlencode({**filters, "skip": max(0, skip - PAGE)}) if skip else None,
+            filters=urlencode(filters),
             name=self._desk.cases.name,
         )
+
+    async def _sheet(self, request: Request) -> Response:
+        """The list as it is filtered, whole: row by row, as the cases are read."""
+        wanted, state = _wanted(request)
+        rows = (_cells(row) for row in self._rows(wanted, state))
+        month = wanted.month if _MONTH.fullmatch(wanted.month or "") else None
+        return StreamingResponse(lines(_COLUMNS, rows), headers=attachment("stopline-cases", month))
 
     def _rows(self, wanted: Wanted, state: str | None) -> Iterator[Row]:
         self._desk.journal.refresh()
@@ -188,6 +217,32 @@ class Review:
             while len(self._opened) > _KEPT_OPEN:
                 self._opened.popitem(last=False)
         return page
+
+
+def _wanted(request: Request) -> tuple[Wanted, str | None]:
+    """What the filters of the list ask for: cases, and the state that they are in."""
+    asked = request.query_params
+    wanted = Wanted(asked.get("node") or None, asked.get("lane") or None, asked.get("month") or None)
+    return wanted, asked.get("state") if asked.get("state") in STATES else None
+
+
+def _cells(row: Row) -> tuple[object, ...]:
+    """A line of the list for a spreadsheet."""
+    entry, decision = row.entry, row.decision
+    return (
+        entry.time,
+        entry.origin,
+        entry.lane,
+        entry.vehicle_class,
+        entry.red_at_least_s,
+        "there" if entry.has_bundle else "missing",
+        decision.choice.value if decision else "open",
+        decision.reason.value if decision and decision.reason else None,
+        decision.at.strftime("%Y-%m-%dT%H:%M:%SZ") if decision else None,
+        decision.reviewer if decision else None,
+        entry.id,
+        entry.sha256,
+    )
 
 
 def _part_of(content: bytes, media_type: str, wanted: str | None) -> Response:

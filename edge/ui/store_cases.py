@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
 
-from edge.receive import listing
+from edge.receive import hearing, listing
+from edge.receive.tallies import month_end_ms, month_start_ms
 from edge.ui.cases import Choices, Entry, Wanted, entry_of
+from edge.ui.monthly import Counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge.receive.store import Store
+
+_VIOLATION: Final = b'"type":"org.stopline.violation.v1"'  # events are kept in one spelling only
 
 
 class StoreCases:
@@ -33,6 +38,29 @@ class StoreCases:
     def choices(self) -> Choices:
         """What the store holds."""
         return Choices(listing.origins(self._store), listing.lanes(self._store), listing.months(self._store))
+
+    def hashes(self, wanted: Wanted) -> Iterator[str]:
+        """By which decisions name the cases that are wanted: without a look at their schema, which the receiver had."""
+        for kept in listing.latest(self._store, origin=wanted.origin, lane=wanted.lane, month=wanted.month):
+            if _VIOLATION in kept.payload:
+                yield sha256(kept.payload).hexdigest()
+
+    def reported(self) -> Choices:
+        """Every node and month that there are cases of, or that was heard of."""
+        cases = self.choices()
+        origins = {*cases.origins, *hearing.heard_first(self._store)}
+        return Choices(sorted(origins), [], sorted({*cases.months, *hearing.months_heard(self._store)}))
+
+    def counted(self, month: str, origin: str | None) -> list[Counted]:
+        """What the nodes said of themselves in a month. It is not signed."""
+        first = hearing.heard_first(self._store)
+        until_ms = min(time.time_ns() // 1_000_000, month_end_ms(month))
+        found = []
+        for name, one in hearing.heard_in(self._store, month, origin).items():
+            since_ms = month_start_ms(month) if first[name] < month else one.since_ms
+            whole_s = max(0.0, (until_ms - since_ms) / 1000)
+            found.append(Counted(name, one.counts, one.seconds, one.minimums_s, whole_s))
+        return found
 
     def event(self, event_id: str) -> bytes | None:
         """An event's bytes."""
