@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from edge.ui.lampreader import LampsSeen
 
 _GROUP: Final = "signal-1"
+_HEAD: Final = """\
+# Set up with stopline ui over {name!a}, where every line was tried. A comment beside or above a value says
+# what the program's proposal rests on; what a person drew or changed is "set by hand".
+
+"""
 _FRAMES_AT_ONCE: Final = 500
 _SNAP_SHARE: Final = 0.035  # of the picture's height
 
@@ -170,7 +175,8 @@ class Bench:
         if len(self._groups) > 1:
             group = group_by_green(tables, list(run.steps), self._known(()))
             tables["lanes"] = [{**lane, "signal_group": group} for lane in tables["lanes"]]
-        return merged(text, tables, "on whose green most vehicles drove")
+        _, first, rest = merged(text, tables, "on whose green most vehicles drove").partition("schema = ")
+        return _HEAD.format(name=film.name) + first + rest
 
     def judged(self) -> dict[str, Any]:
         """All passages so far with their verdicts, the lamps, and what else is drawn."""

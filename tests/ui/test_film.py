@@ -1,0 +1,83 @@
+"""What the page plays: the recording itself where a browser can play it, else a copy in memory with the same times."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import av
+import pytest
+
+from edge.errors import SourceError
+from edge.sources.video import open_video
+from edge.ui.film import film_of
+from tests.live import free_udp_port, live
+from tests.recordings import Recording
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VIDEO = Recording("plain_red_runner").video
+
+
+def said(words: str) -> None:
+    assert words
+
+
+def times_ns(video: object) -> list[int]:
+    with open_video(str(video), live=False) as opened:
+        return [frame.t_ns for frame in opened]
+
+
+def remuxed(target: Path, codec: str, count: int = 50) -> Path:
+    """The first pictures of a recording in another container and codec."""
+    with av.open(str(VIDEO)) as recording, av.open(str(target), "w") as out:
+        stream: Any = out.add_stream(codec, rate=Fraction(25))
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for frame in list(recording.decode(video=0))[:count]:
+            picture = frame.reformat(format="yuv420p")
+            picture.pict_type = 0
+            out.mux(stream.encode(picture))
+        out.mux(stream.encode())
+    return target
+
+
+def test_a_recording_that_browsers_play_is_played_as_it_is() -> None:
+    with film_of(str(VIDEO), None, 60, said) as film:
+        assert film.path == film.played == VIDEO
+        assert (film.name, film.size_px, film.fps, film.first_s) == ("video.mp4", (640, 360), 25.0, 0.0)
+        assert film.duration_s == pytest.approx(26.0)
+
+
+@pytest.mark.parametrize(("name", "codec"), [("road.mkv", "libx264"), ("road.avi", "mpeg4"), ("road.mp4", "mpeg4")])
+def test_any_other_is_converted_in_memory_with_its_times(tmp_path: Path, name: str, codec: str) -> None:
+    source = remuxed(tmp_path / name, codec)
+    true_ns = times_ns(source)
+    with film_of(str(source), None, 60, said) as film:
+        assert sorted(tmp_path.iterdir()) == [source]
+        with av.open(str(film.played)) as played:
+            stream = played.streams.video[0]
+            assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        found_ns = times_ns(film.path)
+        assert len(found_ns) == len(true_ns)
+        offset = true_ns[0]
+        assert [round(t / 1e6) for t in found_ns] == [round((t - offset) / 1e6) for t in true_ns]
+        played_from = film.played
+    assert not played_from.exists()
+
+
+def test_a_camera_is_recorded_in_memory(tmp_path: Path) -> None:
+    port = free_udp_port()
+    with live(VIDEO, port, 15), film_of(f"udp://127.0.0.1:{port}", None, 4, said) as film:
+        assert film.duration_s == pytest.approx(4, abs=0.2)
+        steps_s = [(b - a) / 1e9 for a, b in pairwise(times_ns(film.path))]
+        assert len(steps_s) > 80
+        assert sorted(steps_s)[len(steps_s) // 2] == pytest.approx(0.04, abs=0.01)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_recording_is_told(tmp_path: Path) -> None:
+    (tmp_path / "road.mp4").write_bytes(b"no film")
+    with pytest.raises(SourceError, match="no recording"), film_of(str(tmp_path / "road.mp4"), None, 60, said):
+        pass
