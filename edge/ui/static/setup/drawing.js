@@ -1,7 +1,7 @@
 // The drawing over the film: shapes with their handles, taken hold of by pointer or keyboard.
 
 import { h, show } from "./markup.js";
-import { distance, distanceToSegment, isInside, minus, plus } from "./plane.js";
+import { distance, distanceToSegment, isInside, middle, minus, plus } from "./plane.js";
 import { KINDS, handlesOf, outline, withHandle, withShift } from "./shapes.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -159,10 +159,11 @@ function strokes(shape, pixel) {
   ];
 }
 
+/** Below the middle of what it names. */
 function caption(shape, pixel) {
   const points = handlesOf(shape, pixel);
-  const [x, y] = points.reduce((best, point) => (point[1] > best[1] ? point : best));
-  return h("text", { key: "caption", x, y: y + 16 * pixel }, shape.caption);
+  const [x] = middle(points);
+  return h("text", { key: "caption", class: "caption", x, y: Math.max(...points.map((point) => point[1])) + 16 * pixel }, shape.caption);
 }
 
 /** How far a point is from a shape; inside of one that is not hollow it is nearer the smaller the shape is. */

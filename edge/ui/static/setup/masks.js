@@ -97,7 +97,7 @@ export class Masks {
       h("p", { class: "soft" }, page.t("A mask is black in every picture that the node keeps or sends.")),
       (page.site.masks ?? []).map((mask, place) => this.#row(mask, place)),
       h("div", { key: "add", class: "row" }, button(page.t("Add a mask"), () => this.add(), { class: "confirm" })),
-      h("h3", {}, page.t("What the detector looks at")),
+      h("h2", { class: "sub" }, page.t("What the detector looks at")),
       this.#regionRow());
   }
 

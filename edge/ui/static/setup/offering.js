@@ -36,10 +36,11 @@ export class Offering {
       proposal.lanes.length === 1 ? page.t("1 lane") : page.t("{count} lanes", { count: proposal.lanes.length }),
       lamps ? page.t("the lamps of a signal") : page.t("no lamps"),
     ].join(", ");
-    return h("section", { key: "offered", class: "offering" },
+    const drawn = page.site.lanes.length > 0; // then it stands back
+    return h("section", { key: "offered", class: drawn ? "offering small" : "offering" },
       h("h2", {}, page.t("The program proposes: {what}", { what })),
-      h("p", {}, page.t("It is drawn dashed in the picture, and each step says what it rests on. Take it, then look at it closely: you answer for it.")),
-      button(page.t("Take the proposal"), () => this.#take(proposal), { class: "confirm" }));
+      !drawn && h("p", {}, page.t("It is drawn dashed in the picture, and each step says what it rests on. Take it, then look at it closely: you answer for it.")),
+      button(page.t("Take the proposal"), () => this.#take(proposal), { key: "take", class: drawn ? "" : "confirm" }));
   }
 
   #take(proposal) {

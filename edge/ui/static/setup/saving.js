@@ -77,9 +77,16 @@ export class Saving {
     const next = store.save.node
       ? page.t("The node may be armed with it: start it with")
       : page.t("Look at the whole recording with it:");
-    const command = store.save.node ? `stopline run --site ${file} --node ${store.save.node}` : `stopline replay ${store.video.name} --site ${file} --out out`;
+    const command = store.save.node ? `stopline run --site ${file} --node ${store.save.node}` : this.#replay(file);
     return h("section", { key: "done", class: "outcome good", role: "status" },
       h("p", { class: "mark", "aria-hidden": "true" }, "✓"),
       h("div", {}, h("h2", {}, page.t("{file} is written.", { file })), h("p", {}, said ? `${said} ` : "", next), h("pre", {}, command)));
+  }
+
+  /** The command that judges the whole recording by the file, with lamps from where they came from here. */
+  #replay(file) {
+    const { video, judged } = this.#page.store;
+    const recorded = Object.values(judged?.lamps ?? {}).some(({ source }) => source === "timeline");
+    return `stopline replay ${video.name} --site ${file} --signal ${recorded ? "lamps.csv" : "view"} --out out`;
   }
 }
