@@ -273,7 +273,8 @@ class Bench:
     def text(self) -> str:
         """The site file as it would be saved. Raises ConfigError."""
         with self._lock:
-            site_of(self.tables)
+            if self.problem is not None:
+                raise ConfigError(f"{self.problem['at']}: {self.problem['words']}")
             return merged(self._base, self.tables, BY_HAND if self._given is None else None)
 
 
