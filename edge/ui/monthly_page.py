@@ -45,7 +45,7 @@ class MonthlyPage:
             month=month,
             origin=origin,
             choices=choices,
-            name=self._cases.name,
+            name=self._cases.name.rstrip("/").rpartition("/")[2],  # a report goes further than the place it is made at
             is_replay=not choices.months and not self._cases.can_erase,
             erased=self._journal.erased_in(month) if month and origin is None else 0,
             sheets=SHEETS,
