@@ -59,7 +59,6 @@ export class Store extends EventTarget {
 
   /** Write the site file as it is drawn now; where the page was given a node, commission it. Gives { file, commissioned }. */
   async write(by) {
-    await this.#judging;
     await this.#asking;
     if (this.problem) throw new Error(this.problem.words);
     const done = await ask("/api/save", "POST", { by });
