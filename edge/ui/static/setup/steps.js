@@ -16,15 +16,13 @@ export class Steps {
   constructor(page) {
     this.#page = page;
     for (const step of STEPS) {
-      const details = document.getElementById(`step-${step}`);
-      details.addEventListener("toggle", () => this.#toggled(step, details.open));
+      const summary = document.querySelector(`#step-${step} > summary`);
+      // The browser would tell of an opened step only later, and a page drawn meanwhile would close it again.
+      summary.addEventListener("click", (event) => {
+        event.preventDefault();
+        page.open(page.step === step ? null : step);
+      });
     }
-    document.getElementById("step-lanes").open = true;
-  }
-
-  #toggled(step, open) {
-    if (open) this.#page.open(step);
-    else if (this.#page.step === step) this.#page.open(null);
   }
 
   render() {
