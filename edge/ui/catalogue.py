@@ -1,13 +1,22 @@
-"""What the page says in each language: one file of messages, English sentences as their own keys."""
+"""What the page says in each language: one file of messages, English sentences as their own keys.
+
+What other parts of the program say in English is translated by a second file, whose keys are those sentences with
+their figures as ``{names}``. So the verifier stays a program of its own that knows no languages.
+"""
 
 from __future__ import annotations
 
+import re
 import tomllib
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
 LANGUAGES: Final = {"en": "English", "de": "Deutsch", "fr": "Français"}
+
+_DEEPEST = 3  # sentences within sentences
+_LONGEST = 2000
+_NAME = re.compile(r"\{(\w+)\}")
 
 
 class Words:
@@ -21,6 +30,29 @@ class Words:
         """The sentence, with ``{name}`` filled in."""
         said = self.said.get(english, english)
         return said.format(**values) if values else said
+
+    def telling(self, sentence: str) -> str:
+        """A sentence of another part of the program, with the figures that are in it; English where it is not known."""
+        if self.language == "en" or len(sentence) > _LONGEST:
+            return sentence
+        return self._told(sentence, _DEEPEST) or sentence
+
+    def _told(self, sentence: str, depth: int) -> str | None:
+        whole = _findings().get(sentence, {}).get(self.language) or self.said.get(sentence)
+        if whole is not None or depth == 0:
+            return whole
+        for pattern, key in _patterns():
+            match = pattern.fullmatch(sentence)
+            if match is not None:
+                figures = {name: self._told(text, depth - 1) or text for name, text in match.groupdict().items()}
+                return _findings()[key][self.language].format(**figures)
+        return self._listed(sentence) if ", " in sentence else None
+
+    def _listed(self, sentence: str) -> str | None:
+        """Several figures with their names, where each of them is known; a list of names is none."""
+        parts = [self._told(part, 1) for part in sentence.split(", ")]
+        known = [part for part in parts if part is not None and any(map(str.isdigit, part))]
+        return ", ".join(known) if len(known) == len(parts) else None
 
 
 def chosen(asked: str | None, accepted: str) -> str:
@@ -36,5 +68,28 @@ def chosen(asked: str | None, accepted: str) -> str:
 
 @cache
 def _messages() -> dict[str, dict[str, str]]:
-    raw = files("edge.ui").joinpath("messages.toml").read_text(encoding="utf-8")
-    return tomllib.loads(raw)
+    return _read("messages.toml")
+
+
+@cache
+def _findings() -> dict[str, dict[str, str]]:
+    return _read("findings.toml")
+
+
+def _read(name: str) -> dict[str, dict[str, str]]:
+    return tomllib.loads(files("edge.ui").joinpath(name).read_text(encoding="utf-8"))
+
+
+@cache
+def _patterns() -> list[tuple[re.Pattern[str], str]]:
+    """The keys that have figures, those with the most words of their own first: they say the most exactly."""
+    keys = sorted((key for key in _findings() if _NAME.search(key)), key=lambda key: -len(_NAME.sub("", key)))
+    return [(re.compile(_pattern(key), re.DOTALL), key) for key in keys]
+
+
+def _pattern(key: str) -> str:
+    text, pattern = _NAME.split(key), ""
+    for at, part in enumerate(text):
+        inside = r"[^\s,]+" if part == "seconds" else ".+?"  # one figure, or whatever stands there
+        pattern += f"(?P<{part}>{inside})" if at % 2 else re.escape(part)
+    return pattern

@@ -6,6 +6,7 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from html import escape, unescape
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlencode
@@ -32,12 +33,15 @@ if TYPE_CHECKING:
     from edge.keys import SigningKey
     from edge.report import CasePage
     from edge.ui.cases import Cases
+    from edge.ui.catalogue import Words
     from edge.ui.decisions import Journal
     from edge.ui.look import Look
 
 PAGE: Final = 50
 _KEPT_OPEN: Final = 4  # bundles that were opened last stay in memory, so that pictures and clip come out of one opening
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_LABEL: Final = re.compile(r">([^<>]+)</text>")
+_DESCRIBED: Final = re.compile(r'aria-label="([^"]*)"')
 _MEDIA: Final = {"jpg": "image/jpeg", "mp4": "video/mp4"}
 _SHOWN: Final = frozenset({"still-1-data.jpg", "still-2-data.jpg", "still-1.jpg", "still-2.jpg", "clip.mp4"})
 _MONTH: Final = re.compile(r"\d{4}-\d\d")
@@ -159,7 +163,7 @@ class Review:
             stills=stills,
             keys_given=self._desk.keys_given,
             clip=f"/case/{entry.id}/clip.mp4" if "clip.mp4" in page.files else None,
-            plot=lamps_and_distance(page.event["data"]),
+            plot=_told(lamps_and_distance(page.event["data"]), self._look.words(request)),
             table=list(report.rows(page)),
             decision=self._desk.journal.latest(entry.sha256),
             reasons=list(Reason),
@@ -243,6 +247,12 @@ def _cells(row: Row) -> tuple[object, ...]:
         entry.id,
         entry.sha256,
     )
+
+
+def _told(svg: str, words: Words) -> str:
+    """A drawing with its words in the reader's language."""
+    svg = _LABEL.sub(lambda match: f">{escape(words.telling(unescape(match[1])))}</text>", svg)
+    return _DESCRIBED.sub(lambda match: f'aria-label="{escape(words.telling(unescape(match[1])))}"', svg)
 
 
 def _part_of(content: bytes, media_type: str, wanted: str | None) -> Response:
