@@ -63,7 +63,7 @@ export class Drawing {
     return h("g", { key: `handle ${place}`, class: "handle", tabindex: 0, role: "button", "aria-label": label,
       "data-handle": `${shape.place}.${place}`,
       onfocus: () => this.#page.stage.reveal([x, y]),
-      onkeydown: (event) => this.#handleKey(event, shape, place, [x, y]) },
+      onkeydown: (event) => this.#handleKey(event, shape, place) },
       h("circle", { class: "ring", cx: x, cy: y }), h("circle", { class: "dot", cx: x, cy: y }));
   }
 
@@ -126,20 +126,28 @@ export class Drawing {
 
   // By keyboard
 
-  #bodyKey(event, shape) {
+  #bodyKey(event, { place }) {
+    const shape = this.#now(place);
     const by = this.#step(event);
-    if (by) shape.change(withShift(shape, by, this.#page.stage.size), `nudge ${shape.place}`);
+    if (by) shape.change(withShift(shape, by, this.#page.stage.size), `nudge ${place}`);
     else if (event.key === "Delete" && shape.remove) shape.remove();
     else return;
     event.preventDefault();
   }
 
-  #handleKey(event, shape, place, [x, y]) {
+  #handleKey(event, { place }, number) {
     const by = this.#step(event);
     if (!by) return;
     event.preventDefault();
-    const value = withHandle(shape, place, [x + by[0], y + by[1]], this.#page.stage.size);
-    shape.change(value, `nudge ${shape.place}.${place}`);
+    const { pixel, size } = this.#page.stage;
+    const shape = this.#now(place);
+    const to = plus(handlesOf(shape, pixel)[number], by);
+    shape.change(withHandle(shape, number, to, size), `nudge ${place}.${number}`);
+  }
+
+  /** The shape as it is by now: keys may come faster than it is drawn. */
+  #now(place) {
+    return this.#page.shapes().find((shape) => shape.place === place && !shape.ghost);
   }
 
   #step(event) {

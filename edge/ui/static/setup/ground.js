@@ -72,8 +72,9 @@ export class Ground {
     return rounded(middle(line)[1] < middle(stop)[1] ? [...stop, line[1], line[0]] : [...line, stop[1], stop[0]]);
   }
 
-  #measureAnew(width, length) {
-    this.#page.write("calibration.points_m", rectangle(width, length));
+  #measureAnew({ width, length }) {
+    const [wide, long] = sides(this.#page.site.calibration.points_m);
+    this.#page.write("calibration.points_m", rectangle(width ?? wide, length ?? long));
   }
 
   #remove() {
@@ -95,8 +96,8 @@ export class Ground {
     show(this.#place,
       h("p", {}, page.t("Drag the corners onto a rectangle whose sides you know: across, the width of a lane; along, from the start of one dash to the start of the next, once or several times.")),
       h("div", { class: "fields" },
-        number(page.t("Width across the road, in metres"), width, (value) => this.#measureAnew(value, length), { min: 0.1, max: 1000 }),
-        number(page.t("Length along the road, in metres"), length, (value) => this.#measureAnew(width, value), { min: 0.1, max: 1000 })),
+        number(page.t("Width across the road, in metres"), width, (metres) => this.#measureAnew({ width: metres }), { min: 0.1, max: 1000 }),
+        number(page.t("Length along the road, in metres"), length, (metres) => this.#measureAnew({ length: metres }), { min: 0.1, max: 1000 })),
       h("p", { class: "soft" }, page.t("Each field of the grid is one metre. It should run along the lanes, and its fields should look alike in size on the road, near and far.")),
       this.#distances(calibration),
       h("div", { class: "row" }, button(page.t("Remove the rectangle"), () => this.#remove(), { class: "quiet" })));

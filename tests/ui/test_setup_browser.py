@@ -1,0 +1,455 @@
+"""The set-up page in a real browser: from a bare recording to a saved site file, drawn by hand and by one click."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+import tomllib
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.command import stopline
+from tests.recordings import FIRST, Recording
+from tests.replay.test_fixtures import compared
+from tests.ui.pages import served
+from tests.ui.test_browser import CHROMIUM, FLAGS, picture, playwright, violations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, BrowserContext, Locator
+    from playwright.sync_api import Page as BrowserPage
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt install chromium)"),
+    pytest.mark.slow,
+]
+
+RECORDING = Recording(FIRST)
+STEPS = ("lanes", "lamps", "ground", "masks", "trial", "saving")
+DRAFT = "fetch('/api/state').then(answer => answer.json()).then(state => state.site)"
+PUT = (
+    "site => fetch('/api/site', {method: 'PUT', body: JSON.stringify(site),"
+    " headers: {'content-type': 'application/json'}}).then(answer => answer.status)"
+)
+Point = tuple[float, float]
+
+
+def truth() -> Any:
+    """The recording's own site file."""
+    return tomllib.loads((RECORDING.folder / "site.toml").read_text("utf-8"))
+
+
+@dataclass(frozen=True, slots=True)
+class Wizard:
+    """The page as a person uses it."""
+
+    page: BrowserPage
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def open(self, step: str) -> None:
+        if not self.page.locator(f"#step-{step}").evaluate("details => details.open"):
+            self.page.locator(f"#step-{step} > summary").click()
+
+    def state(self, step: str) -> Locator:
+        return self.page.locator(f"#state-{step}")
+
+    def on_screen(self, point: Sequence[float]) -> Point:
+        """Where a point of the picture is on the screen."""
+        place = self.page.locator("#layers").bounding_box()
+        assert place is not None
+        factor = place["width"] / 640
+        return place["x"] + point[0] * factor, place["y"] + point[1] * factor
+
+    def drag(self, start: Sequence[float], end: Sequence[float]) -> None:
+        mouse = self.page.mouse
+        mouse.move(*self.on_screen(start))
+        mouse.down()
+        mouse.move(*self.on_screen(end), steps=3)
+        mouse.up()
+
+    def asked(self, words: str) -> None:
+        """Wait until the page asks for something to be drawn."""
+        self.page.locator("#asking p").filter(has_text=words).wait_for()
+
+    def add_lane(self, stop: list[list[float]], confirm: list[list[float]]) -> None:
+        self.button("Add a lane").click()
+        self.asked("Drag along the stop line")
+        self.drag(*stop)
+        self.asked("Now drag the confirm line")
+        self.drag(*confirm)
+
+    def closer(self, point: Sequence[float], notches: int) -> None:
+        """Zoom in at a point with the wheel."""
+        self.page.mouse.move(*self.on_screen(point))
+        for _ in range(notches):
+            self.page.mouse.wheel(0, -300)
+        self.page.wait_for_timeout(150)
+
+    def save(self) -> None:
+        self.open("saving")
+        self.button("Save").click()
+        self.page.get_by_role("status").filter(has_text="is written").wait_for()
+
+    def draft(self) -> Any:
+        return self.page.evaluate(DRAFT)
+
+    def until(self, holds: Callable[[Any], bool], within_s: float = 10) -> Any:
+        """The draft that the server judges by, once it is as it should be."""
+        end_s = time.monotonic() + within_s
+        while not holds(draft := self.draft()):
+            assert time.monotonic() < end_s, draft
+            self.page.wait_for_timeout(50)
+        return draft
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()
+
+
+@contextmanager
+def quiet(page: BrowserPage) -> Iterator[Wizard]:
+    """Nothing may be said on the page's console meanwhile, by its policy least of all."""
+    troubles: list[str] = []
+    page.on("console", lambda said: troubles.append(said.text) if said.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.set_default_timeout(15_000)
+    try:
+        yield Wizard(page)
+    except playwright.Error as error:
+        raise AssertionError(troubles) from error
+    expected = "the server responded with a status of 422"  # of a draft that is none yet
+    assert [trouble for trouble in troubles if expected not in trouble] == []
+
+
+@contextmanager
+def bare(browser: Browser, site: Path) -> Iterator[Wizard]:
+    """The page over a recording that has no site file yet."""
+    with served(RECORDING.video, "--site", site, "--signal", RECORDING.folder / "lamps.csv") as running:
+        page = browser.new_page(viewport={"width": 1200, "height": 960})
+        with quiet(page) as wizard:
+            page.goto(running.address)
+            wizard.button("Add a lane").wait_for()
+            yield wizard
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def known(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    """A browser that was let in to the page of a site that is set up already."""
+    site = tmp_path_factory.mktemp("known") / "site.toml"
+    shutil.copy(RECORDING.folder / "site.toml", site)
+    with served(RECORDING.video, "--site", site, "--signal", RECORDING.folder / "lamps.csv") as running:
+        context = browser.new_context(viewport={"width": 1200, "height": 960})
+        context.new_page().goto(running.address)
+        yield context
+        context.close()
+
+
+def address(context: BrowserContext) -> str:
+    return context.pages[0].url.partition("?")[0]
+
+
+@pytest.fixture
+def wizard(known: BrowserContext) -> Iterator[Wizard]:
+    """The page opened anew, with the draft as the site file has it."""
+    page = known.new_page()
+    with quiet(page) as shown:
+        page.goto(address(known))
+        assert page.evaluate(PUT, truth()) == 200
+        page.reload()
+        shown.button("Add a lane").wait_for()
+        yield shown
+    page.close()
+
+
+def replays_to_the_truth(site: Path, out: Path) -> None:
+    """Whether a replay by this file finds every passage of the recording with its verdict, and no other."""
+    words = ["replay", RECORDING.video, "--site", site, "--signal", RECORDING.folder / "lamps.csv", "--out", out]
+    done = stopline(*words)
+    assert done.code == 0, done.err
+    comparison = compared(RECORDING.name, out)
+    assert not comparison.missed
+    assert not comparison.invented
+    for true, row in comparison.pairs:
+        assert (row["verdict"], row["phase"]) == (true["verdict"], true["phase"]), (true, row)
+
+
+def test_a_site_drawn_by_hand_judges_as_the_truth(browser: Browser, tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    with bare(browser, site) as wizard:
+        assert "no lane yet" in wizard.state("lanes").inner_text()
+        for lane in truth()["lanes"]:
+            wizard.add_lane(lane["stop_line_px"], lane["confirm_line_px"])
+        wizard.state("lanes").filter(has_text="2 lanes").wait_for()
+        wizard.open("lamps")
+        wizard.page.get_by_label("Shortest lawful amber, in seconds").fill("3")
+        wizard.button("Draw the three lamps").click()
+        view = truth()["signal_groups"][0]["view"]
+        wizard.closer(view["amber_px"][:2], 4)
+        for lamp in ("Red", "Amber", "Green"):
+            wizard.asked(f"{lamp} lamp")
+            box = view[f"{lamp.lower()}_px"]
+            wizard.drag(box[:2], box[2:])
+        wizard.page.locator(".reading .now").filter(has_text="green").wait_for()
+        picture(wizard.page, "setup-lamps")
+        wizard.save()
+    drawn = tomllib.loads(site.read_text("utf-8"))
+    for lane, true in zip(drawn["lanes"], truth()["lanes"], strict=True):
+        assert (lane["id"], lane["signal_group"], lane["contact"]) == (true["id"], "north", "rear")
+        assert lane["direction"] == pytest.approx(true["direction"], abs=0.03)
+        for key in ("stop_line_px", "confirm_line_px"):
+            assert [*lane[key][0], *lane[key][1]] == pytest.approx([*true[key][0], *true[key][1]], abs=0.7)
+    north = drawn["signal_groups"][0]
+    assert north["min_amber_s"] == 3
+    assert all(north["view"][key] == pytest.approx(box, abs=0.2) for key, box in view.items())
+    replays_to_the_truth(site, tmp_path / "out")
+
+
+def test_the_proposal_taken_by_one_click_judges_as_the_truth(browser: Browser, tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    with bare(browser, site) as wizard:
+        wizard.button("Take the proposal").wait_for(timeout=90_000)
+        assert wizard.page.locator(".shape.ghost.stop").count() == 2
+        assert "vehicles" in wizard.page.locator("#lanes .difference").first.inner_text()
+        picture(wizard.page, "setup-proposal")
+        wizard.button("Take the proposal").click()
+        wizard.page.get_by_text("The proposal is taken. Check each step").wait_for()
+        assert not wizard.page.locator(".shape.ghost").count()
+        wizard.until(lambda draft: len(draft.get("lanes", [])) == 2)
+        wizard.save()
+        picture(wizard.page, "setup-saved")
+    replays_to_the_truth(site, tmp_path / "out")
+
+
+def handle(wizard: Wizard, place: str) -> Locator:
+    return wizard.page.locator(f'[data-handle="{place}"]')
+
+
+def test_handles_move_by_keys_and_each_change_is_undone_and_redone(wizard: Wizard) -> None:
+    before = wizard.draft()["lanes"][0]["stop_line_px"]
+    handle(wizard, "lanes.0.stop_line_px.0").focus()
+    for key in ("ArrowLeft", "ArrowLeft", "Shift+ArrowDown"):
+        wizard.page.keyboard.press(key)
+    x, y = before[0]
+    after = wizard.until(lambda draft: draft["lanes"][0]["stop_line_px"][0] == [round(x - 2, 1), round(y + 10, 1)])
+    assert after["lanes"][0]["stop_line_px"][1] == before[1]
+    wizard.page.keyboard.press("Control+z")
+    wizard.until(lambda draft: draft == truth())
+    wizard.page.keyboard.press("Control+Shift+Z")
+    wizard.until(lambda draft: draft == after)
+    wizard.button("Undo").click()
+    wizard.until(lambda draft: draft == truth())
+    assert wizard.button("Undo").get_attribute("aria-disabled") == "true"
+
+
+def test_the_way_follows_the_lines_until_it_is_turned_by_hand(wizard: Wizard) -> None:
+    lane = wizard.draft()["lanes"][0]
+    wizard.drag(lane["confirm_line_px"][0], (240, 178))
+    moved = wizard.until(lambda draft: draft["lanes"][0]["direction"] != lane["direction"])["lanes"][0]
+    assert moved["direction"][0] < lane["direction"][0]
+    handle(wizard, "lanes.0.direction.0").focus()
+    for _ in range(4):
+        wizard.page.keyboard.press("Shift+ArrowRight")
+    turned = wizard.until(lambda draft: draft["lanes"][0]["direction"][0] > moved["direction"][0] + 0.2)["lanes"][0]
+    handle(wizard, "lanes.0.stop_line_px.0").focus()
+    wizard.page.keyboard.press("ArrowLeft")
+    kept = wizard.until(lambda draft: draft["lanes"][0]["stop_line_px"] != turned["stop_line_px"])["lanes"][0]
+    assert kept["direction"] == turned["direction"]
+    wizard.button("Let the arrow follow the lines").click()
+    wizard.until(lambda draft: draft["lanes"][0]["direction"] != turned["direction"])
+
+
+def test_handles_keep_their_size_while_film_overlay_and_drawing_zoom_together(wizard: Wizard) -> None:
+    dot = wizard.page.locator('[data-handle="lanes.0.stop_line_px.0"] .dot')
+    wizard.page.locator("#view").focus()
+    small, (x, y) = dot.bounding_box(), wizard.on_screen(truth()["lanes"][0]["stop_line_px"][0])
+    for _ in range(3):
+        wizard.page.keyboard.press("+")
+    wizard.page.locator(".scale").filter(has_text="338 %").wait_for()
+    large = dot.bounding_box()
+    assert small is not None
+    assert large is not None
+    assert large["width"] == pytest.approx(small["width"], abs=1)
+    places = [wizard.page.locator(f"#{name}").bounding_box() for name in ("film", "overlay", "stage")]
+    assert places[0] == places[1] == places[2]
+    at = wizard.on_screen(truth()["lanes"][0]["stop_line_px"][0])
+    assert (large["x"] + large["width"] / 2, large["y"] + large["height"] / 2) == pytest.approx(at, abs=1)
+    to = wizard.on_screen((300, 140))
+    wizard.drag((320, 150), (300, 140))  # nothing is there: the picture goes along
+    assert wizard.on_screen((320, 150)) == pytest.approx(to, abs=3)
+    assert wizard.draft() == truth()
+    wizard.page.keyboard.press("0")
+    wizard.page.locator(".scale").filter(has_text="100 %").wait_for()
+    assert wizard.on_screen(truth()["lanes"][0]["stop_line_px"][0]) == pytest.approx((x, y), abs=1)
+
+
+def test_a_lane_can_be_added_by_keys_alone_and_given_up(wizard: Wizard) -> None:
+    wizard.button("Add a lane").focus()
+    wizard.page.keyboard.press("Enter")
+    wizard.asked("Drag along the stop line")
+    wizard.page.keyboard.press("Escape")
+    wizard.page.locator("#asking").get_by_role("button").first.wait_for(state="detached")
+    wizard.button("Add a lane").focus()
+    wizard.page.keyboard.press("Enter")
+    wizard.asked("Drag along the stop line")
+    wizard.page.keyboard.press("Enter")
+    wizard.asked("Now drag the confirm line")
+    wizard.page.keyboard.press("Enter")
+    lanes = wizard.until(lambda draft: len(draft["lanes"]) == 3)["lanes"]
+    assert lanes[2]["id"] == "lane-3"
+    assert lanes[2]["signal_group"] == "north"
+
+
+def test_two_clicks_draw_as_well_as_a_drag(wizard: Wizard) -> None:
+    wizard.button("Add a lane").click()
+    wizard.asked("Drag along the stop line")
+    for line in (((60, 300), (160, 300)), ((80, 260), (160, 260))):
+        for point in line:
+            wizard.page.mouse.click(*wizard.on_screen(point))
+    lanes = wizard.until(lambda draft: len(draft["lanes"]) == 3)["lanes"]
+    assert [*lanes[2]["stop_line_px"][0], *lanes[2]["stop_line_px"][1]] == pytest.approx([60, 300, 160, 300], abs=0.7)
+
+
+def test_a_painted_edge_is_offered_and_taken_by_enter(wizard: Wizard) -> None:
+    true = truth()["lanes"][1]["stop_line_px"]
+    wizard.open("lanes")
+    wizard.page.locator("#lanes .card-head").nth(1).click()
+    wizard.button("Draw the stop line anew").click()
+    wizard.asked("Drag along the stop line")
+    wizard.drag((true[0][0], true[0][1] + 7), (true[1][0], true[1][1] + 6))
+    wizard.button("Snap to it (Enter)").wait_for()
+    picture(wizard.page, "setup-snap")
+    wizard.page.keyboard.press("Enter")
+    wizard.until(lambda draft: abs(draft["lanes"][1]["stop_line_px"][0][1] - true[0][1]) < 2)
+
+
+def test_what_is_wrong_is_said_beside_its_step_and_marked(wizard: Wizard) -> None:
+    handle(wizard, "lanes.0.confirm_line_px.0").focus()
+    for _ in range(4):
+        wizard.page.keyboard.press("Shift+ArrowDown")
+    finding = wizard.page.locator("#finding-lanes").filter(has_text="Stop line and confirm line cross")
+    finding.wait_for()
+    assert "lane-1" in finding.inner_text()
+    assert "to be mended" in wizard.state("lanes").inner_text()
+    assert wizard.page.locator(".shape.wrong").count() == 3
+    wizard.open("saving")
+    wizard.button("Save").click()
+    wizard.page.get_by_role("alert").filter(has_text="confirm_line_px cross each other").wait_for()
+    wizard.open("lanes")
+    wizard.button("Undo").click()
+    finding.wait_for(state="hidden")
+    assert not wizard.page.locator(".shape.wrong").count()
+
+
+def test_ground_and_masks_are_drawn(wizard: Wizard) -> None:
+    wizard.open("ground")
+    wizard.button("Lay a rectangle on the road").click()
+    wizard.page.get_by_label("Length along the road, in metres").fill("6")
+    wizard.page.get_by_label("Width across the road, in metres").fill("3.2")
+    wizard.page.keyboard.press("Tab")
+    draft = wizard.until(lambda draft: draft.get("calibration", {}).get("points_m", [[0]])[2] == [3.2, 6])
+    assert draft["calibration"]["points_px"][:2] == truth()["lanes"][0]["stop_line_px"]
+    wizard.page.locator("#ground").get_by_text("lane-1: 3.2 m wide at the stop line").wait_for()
+    assert wizard.page.locator(".grid-m").get_attribute("d").count("L") > 8  # type: ignore[union-attr]
+    picture(wizard.page, "setup-ground")
+    wizard.open("masks")
+    wizard.button("Add a mask").click()
+    wizard.asked("Drag a box over")
+    wizard.drag((500, 30), (600, 150))
+    wizard.page.get_by_label("Mask 1: why").fill("windows of a house")
+    wizard.page.keyboard.press("Tab")
+    (mask,) = wizard.until(lambda draft: draft.get("masks", [{}])[0].get("why") is not None)["masks"]
+    assert mask["why"] == "windows of a house"
+    assert mask["region_px"] == pytest.approx([500, 30, 600, 150], abs=0.7)
+
+
+def test_a_renamed_group_takes_its_lanes_along(wizard: Wizard) -> None:
+    wizard.open("lamps")
+    name = wizard.page.locator("#lamps").get_by_label("Name")
+    name.fill("main road")
+    name.press("Enter")
+    wizard.page.locator("#finding-lamps, #finding-lanes").filter(has_text="The name takes letters").first.wait_for()
+    name.fill("main-road")
+    name.press("Enter")
+    draft = wizard.until(lambda draft: draft["signal_groups"][0]["id"] == "main-road")
+    assert {lane["signal_group"] for lane in draft["lanes"]} == {"main-road"}
+
+
+@contextmanager
+def telephone(browser: Browser, known: BrowserContext) -> Iterator[Wizard]:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, color_scheme="dark")
+    context.add_cookies(known.cookies())  # type: ignore[arg-type]
+    page = context.new_page()
+    with quiet(page) as shown:
+        page.goto(address(known))
+        page.evaluate(PUT, truth())
+        page.reload()
+        shown.button("Add a lane").wait_for()
+        yield shown
+    context.close()
+
+
+def test_fingers_draw_and_pinch_on_a_telephone(browser: Browser, known: BrowserContext) -> None:
+    with telephone(browser, known) as wizard:
+        touch = wizard.page.context.new_cdp_session(wizard.page)
+
+        def fingers(kind: str, *points: Point) -> None:
+            told = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": told})
+
+        x, y = wizard.on_screen((320, 180))
+        fingers("touchStart", (x - 20, y), (x + 20, y))
+        for apart in (40, 60, 80):
+            fingers("touchMove", (x - apart, y), (x + apart, y))
+        fingers("touchEnd")
+        zoomed = int(re.sub(r"\D", "", wizard.page.locator(".scale").inner_text()))
+        assert 300 <= zoomed <= 500
+        picture(wizard.page, "setup-phone")
+        end = truth()["lanes"][0]["stop_line_px"][0]
+        start = wizard.on_screen(end)
+        fingers("touchStart", start)
+        fingers("touchMove", (start[0] + 12, start[1]))
+        fingers("touchMove", (start[0] + 24, start[1]))
+        fingers("touchEnd")
+        moved = wizard.until(lambda draft: draft["lanes"][0]["stop_line_px"][0] != end)["lanes"][0]["stop_line_px"][0]
+        assert moved[0] > end[0] + 5
+        assert wizard.page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 390])
+def test_axe_finds_no_serious_violation_in_any_step(wizard: Wizard, scheme: str, width: int) -> None:
+    wizard.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    wizard.page.set_viewport_size({"width": width, "height": 844})
+    for step in STEPS:
+        wizard.open(step)
+        wizard.page.wait_for_timeout(100)
+        assert violations(wizard.page) == [], step
+    assert wizard.page.evaluate("document.documentElement.scrollWidth") <= width
+    if (scheme, width) == ("dark", 1200):
+        wizard.open("lanes")
+        picture(wizard.page, "setup-dark")
+
+
+def test_it_is_read_in_german_and_french(wizard: Wizard) -> None:
+    wizard.page.get_by_role("link", name="Deutsch").click()
+    wizard.button("Fahrstreifen hinzufügen").click()
+    wizard.asked("Die Haltlinie entlang ziehen")
+    assert "2 Fahrstreifen" in wizard.state("lanes").inner_text()
+    wizard.page.get_by_role("link", name="Français").click()
+    wizard.button("Ajouter une voie").wait_for()
+    assert "2 voies" in wizard.state("lanes").inner_text()
+    wizard.page.get_by_role("link", name="English").click()
+    wizard.button("Add a lane").wait_for()
