@@ -48,10 +48,10 @@ def main() -> None:
 
 
 def runtime_lock(root: Path) -> str:
-    """The part of requirements.lock that a node needs: the project's dependencies and theirs, by the notes in it."""
+    """The part of requirements.lock that a node needs, by the notes in it: what the project depends on, with its page."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     entries = re.split(r"\n(?=[a-z0-9])", (root / "requirements.lock").read_text(encoding="utf-8"))
-    wanted = {_name(line) for line in project["dependencies"]}
+    wanted = {_name(line) for line in (*project["dependencies"], *project["optional-dependencies"]["ui"])}
     while True:
         more = {_name(entry) for entry in entries if wanted & set(NEEDED_BY.findall(entry))}
         if more <= wanted:
