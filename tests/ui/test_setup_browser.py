@@ -260,9 +260,8 @@ def test_the_way_follows_the_lines_until_it_is_turned_by_hand(wizard: Wizard) ->
     moved = wizard.until(lambda draft: draft["lanes"][0]["direction"] != lane["direction"])["lanes"][0]
     assert moved["direction"][0] < lane["direction"][0]
     handle(wizard, "lanes.0.direction.0").focus()
-    for _ in range(4):
-        wizard.page.keyboard.press("Shift+ArrowRight")
-    turned = wizard.until(lambda draft: draft["lanes"][0]["direction"][0] > moved["direction"][0] + 0.2)["lanes"][0]
+    wizard.page.keyboard.press("Shift+ArrowRight")
+    turned = wizard.until(lambda draft: draft["lanes"][0]["direction"][0] > moved["direction"][0] + 0.1)["lanes"][0]
     handle(wizard, "lanes.0.stop_line_px.0").focus()
     wizard.page.keyboard.press("ArrowLeft")
     kept = wizard.until(lambda draft: draft["lanes"][0]["stop_line_px"] != turned["stop_line_px"])["lanes"][0]

@@ -34,37 +34,60 @@ export class Drawing {
     if (!pen.active) return null;
     const suggested = pen.started ? "" : " suggested";
     const ghost = pen.preview && { kind: pen.kind, value: pen.preview, place: "pen" };
-    return h("g", { key: "pen", class: `shape pen${suggested}` },
+    return h(
+      "g",
+      { key: "pen", class: `shape pen${suggested}` },
       ghost && strokes(ghost, stage.pixel),
-      pen.started && h("circle", { class: "dot", cx: pen.started[0], cy: pen.started[1] }));
+      pen.started && h("circle", { class: "dot", cx: pen.started[0], cy: pen.started[1] }),
+    );
   }
 
   #shape(shape) {
     const { stage } = this.#page;
     const state = ["live", "chosen", "wrong", "ghost"].filter((name) => shape[name]).join(" ");
     const handles = shape.live && shape.chosen ? handlesOf(shape, stage.pixel) : [];
-    return h("g", { key: shape.place, class: `shape ${shape.kind} ${shape.look} ${state}`, "data-place": shape.place },
+    return h(
+      "g",
+      { key: shape.place, class: `shape ${shape.kind} ${shape.look} ${state}`, "data-place": shape.place },
       strokes(shape, stage.pixel),
       shape.live && shape.kind !== "way" && this.#body(shape),
       shape.caption && caption(shape, stage.pixel),
-      ...handles.map((point, place) => this.#handle(shape, place, point)));
+      ...handles.map((point, place) => this.#handle(shape, place, point)),
+    );
   }
 
   /** What the whole shape is chosen and moved by. */
   #body(shape) {
-    return h("path", { key: "body", class: "body", d: outline(shape, this.#page.stage.pixel), tabindex: 0,
-      role: "button", "aria-label": shape.label, "aria-pressed": String(Boolean(shape.chosen)),
+    return h("path", {
+      key: "body",
+      class: "body",
+      d: outline(shape, this.#page.stage.pixel),
+      tabindex: 0,
+      role: "button",
+      "aria-label": shape.label,
+      "aria-pressed": String(Boolean(shape.chosen)),
       onfocus: () => shape.choose(),
-      onkeydown: (event) => this.#bodyKey(event, shape) });
+      onkeydown: (event) => this.#bodyKey(event, shape),
+    });
   }
 
   #handle(shape, place, [x, y]) {
     const label = `${shape.label}, ${shape.handles[place]}: ${Math.round(x)}, ${Math.round(y)}`;
-    return h("g", { key: `handle ${place}`, class: "handle", tabindex: 0, role: "button", "aria-label": label,
-      "data-handle": `${shape.place}.${place}`,
-      onfocus: () => this.#page.stage.reveal([x, y]),
-      onkeydown: (event) => this.#handleKey(event, shape, place) },
-      h("circle", { class: "ring", cx: x, cy: y }), h("circle", { class: "dot", cx: x, cy: y }));
+    return h(
+      "g",
+      {
+        key: `handle ${place}`,
+        class: "handle",
+        tabindex: 0,
+        role: "button",
+        "aria-label": label,
+        "data-handle": `${shape.place}.${place}`,
+        onfocus: () => this.#page.stage.reveal([x, y]),
+        onkeydown: (event) => this.#handleKey(event, shape, place),
+      },
+      h("circle", { class: "ring", cx: x, cy: y }),
+      h("circle", { class: "dot", cx: x, cy: y }),
+    );
   }
 
   // By pointer
@@ -81,8 +104,11 @@ export class Drawing {
 
   #grabHandle(shapes, point, reach) {
     const { pixel, size } = this.#page.stage;
-    const near = shapes.filter((shape) => shape.chosen).flatMap((shape) =>
-      handlesOf(shape, pixel).map((handle, place) => ({ shape, place, handle, far: distance(handle, point) })));
+    const near = shapes
+      .filter((shape) => shape.chosen)
+      .flatMap((shape) =>
+        handlesOf(shape, pixel).map((handle, place) => ({ shape, place, handle, far: distance(handle, point) })),
+      );
     const best = nearest(near.filter(({ shape, far }) => far <= handleReach(shape, point, reach)));
     if (!best) return null;
     const { shape, place, handle } = best;
@@ -163,7 +189,12 @@ function strokes(shape, pixel) {
   const d = outline(shape, pixel);
   return [
     h("path", { key: "casing", class: "casing", d }),
-    h("path", { key: "stroke", class: "stroke", d, ...(shape.kind === "way" ? { "marker-end": "url(#arrowhead)" } : {}) }),
+    h("path", {
+      key: "stroke",
+      class: "stroke",
+      d,
+      ...(shape.kind === "way" ? { "marker-end": "url(#arrowhead)" } : {}),
+    }),
   ];
 }
 
@@ -171,7 +202,11 @@ function strokes(shape, pixel) {
 function caption(shape, pixel) {
   const points = handlesOf(shape, pixel);
   const [x] = middle(points);
-  return h("text", { key: "caption", class: "caption", x, y: Math.max(...points.map((point) => point[1])) + 16 * pixel }, shape.caption);
+  return h(
+    "text",
+    { key: "caption", class: "caption", x, y: Math.max(...points.map((point) => point[1])) + 16 * pixel },
+    shape.caption,
+  );
 }
 
 /** How far a point is from a shape; inside of one that is not hollow it is nearer the smaller the shape is. */
@@ -194,9 +229,18 @@ const sideOf = (points) => Math.min(distance(points[0], points[1]), distance(poi
 const nearest = (near) => near.sort((a, b) => a.far - b.far || (b.shape.chosen ? 1 : 0) - (a.shape.chosen ? 1 : 0))[0];
 
 function defs() {
-  return h("defs", { key: "defs" },
-    h("marker", { id: "arrowhead", viewBox: "0 0 10 10", refX: 7, refY: 5, markerWidth: 4, markerHeight: 4, orient: "auto" },
-      h("path", { d: "M0 0L10 5L0 10z", class: "head" })),
-    h("pattern", { id: "hatch", width: 8, height: 8, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
-      h("path", { d: "M0 0V8", class: "hatching" })));
+  return h(
+    "defs",
+    { key: "defs" },
+    h(
+      "marker",
+      { id: "arrowhead", viewBox: "0 0 10 10", refX: 7, refY: 5, markerWidth: 4, markerHeight: 4, orient: "auto" },
+      h("path", { d: "M0 0L10 5L0 10z", class: "head" }),
+    ),
+    h(
+      "pattern",
+      { id: "hatch", width: 8, height: 8, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+      h("path", { d: "M0 0V8", class: "hatching" }),
+    ),
+  );
 }

@@ -31,9 +31,23 @@ export class Ground {
     const page = this.#page;
     if (!page.site.calibration) return [];
     const live = page.step === "ground" && !page.pen.active;
-    const names = [page.t("near left corner"), page.t("near right corner"), page.t("far right corner"), page.t("far left corner")];
-    return [page.shapeAt("calibration.points_px", { kind: "quad", look: "ground", live, chosen: page.step === "ground",
-      label: page.t("Rectangle on the road"), handles: names, remove: () => this.#remove() })];
+    const names = [
+      page.t("near left corner"),
+      page.t("near right corner"),
+      page.t("far right corner"),
+      page.t("far left corner"),
+    ];
+    return [
+      page.shapeAt("calibration.points_px", {
+        kind: "quad",
+        look: "ground",
+        live,
+        chosen: page.step === "ground",
+        label: page.t("Rectangle on the road"),
+        handles: names,
+        remove: () => this.#remove(),
+      }),
+    ];
   }
 
   backdrop() {
@@ -42,7 +56,11 @@ export class Ground {
     const grid = (store.judged?.grid ?? []).map((line) => `M${line.map((end) => end.join(" ")).join("L")}`).join("");
     const [width, length] = sides(site.calibration.points_m);
     const [a, b, c] = site.calibration.points_px;
-    return [h("path", { key: "grid", class: "grid-m", d: grid || "M0 0" }), this.#measure(a, b, width), this.#measure(b, c, length)];
+    return [
+      h("path", { key: "grid", class: "grid-m", d: grid || "M0 0" }),
+      this.#measure(a, b, width),
+      this.#measure(b, c, length),
+    ];
   }
 
   #measure(from, to, metres) {
@@ -64,7 +82,15 @@ export class Ground {
     const { site, stage } = this.#page;
     const lane = site.lanes[this.#page.chosenOf("lanes")];
     const [width, height] = stage.size;
-    if (!lane) return rounded([[0.35, 0.85], [0.65, 0.85], [0.58, 0.6], [0.42, 0.6]].map(([x, y]) => [x * width, y * height]));
+    if (!lane)
+      return rounded(
+        [
+          [0.35, 0.85],
+          [0.65, 0.85],
+          [0.58, 0.6],
+          [0.42, 0.6],
+        ].map(([x, y]) => [x * width, y * height]),
+      );
     const stop = leftFirst(lane.stop_line_px);
     const far = leftFirst(lane.confirm_line_px);
     const apart = distance(middle(stop), middle(far));
@@ -86,21 +112,57 @@ export class Ground {
   render() {
     const page = this.#page;
     const { calibration } = page.site;
-    const why = page.t("From a rectangle of known size on the road the node knows metres: it then tells speeds, and takes less doubt off the red time.");
+    const why = page.t(
+      "From a rectangle of known size on the road the node knows metres: it then tells speeds, and takes less doubt off the red time.",
+    );
     if (!calibration) {
-      show(this.#place, h("p", { class: "soft" }, why),
-        h("div", { class: "row" }, button(page.t("Lay a rectangle on the road"), () => this.#begin(), { class: "confirm" })));
+      show(
+        this.#place,
+        h("p", { class: "soft" }, why),
+        h(
+          "div",
+          { class: "row" },
+          button(page.t("Lay a rectangle on the road"), () => this.#begin(), { class: "confirm" }),
+        ),
+      );
       return;
     }
     const [width, length] = sides(calibration.points_m);
-    show(this.#place,
-      h("p", {}, page.t("Drag the corners onto a rectangle whose sides you know: across, the width of a lane; along, from the start of one dash to the start of the next, once or several times.")),
-      h("div", { class: "fields" },
-        number(page.t("Width across the road, in metres"), width, (metres) => this.#measureAnew({ width: metres }), { min: 0.1, max: 1000 }),
-        number(page.t("Length along the road, in metres"), length, (metres) => this.#measureAnew({ length: metres }), { min: 0.1, max: 1000 })),
-      h("p", { class: "soft" }, page.t("Each field of the grid is one metre. It should run along the lanes, and its fields should look alike in size on the road, near and far.")),
+    show(
+      this.#place,
+      h(
+        "p",
+        {},
+        page.t(
+          "Drag the corners onto a rectangle whose sides you know: across, the width of a lane; along, from the start of one dash to the start of the next, once or several times.",
+        ),
+      ),
+      h(
+        "div",
+        { class: "fields" },
+        number(page.t("Width across the road, in metres"), width, (metres) => this.#measureAnew({ width: metres }), {
+          min: 0.1,
+          max: 1000,
+        }),
+        number(page.t("Length along the road, in metres"), length, (metres) => this.#measureAnew({ length: metres }), {
+          min: 0.1,
+          max: 1000,
+        }),
+      ),
+      h(
+        "p",
+        { class: "soft" },
+        page.t(
+          "Each field of the grid is one metre. It should run along the lanes, and its fields should look alike in size on the road, near and far.",
+        ),
+      ),
       this.#distances(calibration),
-      h("div", { class: "row" }, button(page.t("Remove the rectangle"), () => this.#remove(), { class: "quiet" })));
+      h(
+        "div",
+        { class: "row" },
+        button(page.t("Remove the rectangle"), () => this.#remove(), { class: "quiet" }),
+      ),
+    );
   }
 
   /** What follows for the lanes, to be judged by eye. */
@@ -109,15 +171,32 @@ export class Ground {
     const map = GroundMap.through(calibration.points_px, calibration.points_m);
     if (!map) return null;
     const metres = (a, b) => distance(map.toGround(a), map.toGround(b)).toFixed(1);
-    const rows = page.site.lanes.map((lane) => h("li", { key: lane.id }, h("span", {},
-      page.t("{lane}: {width} m wide at the stop line, {length} m from there to the confirm line", {
-        lane: lane.id, width: metres(...lane.stop_line_px), length: metres(middle(lane.stop_line_px), middle(lane.confirm_line_px)) }))));
+    const rows = page.site.lanes.map((lane) =>
+      h(
+        "li",
+        { key: lane.id },
+        h(
+          "span",
+          {},
+          page.t("{lane}: {width} m wide at the stop line, {length} m from there to the confirm line", {
+            lane: lane.id,
+            width: metres(...lane.stop_line_px),
+            length: metres(middle(lane.stop_line_px), middle(lane.confirm_line_px)),
+          }),
+        ),
+      ),
+    );
     return h("ul", { class: "distances" }, rows);
   }
 }
 
 /** Corners in metres, from the near left one on, against the clock as seen from above. */
-const rectangle = (width, length) => [[0, 0], [width, 0], [width, length], [0, length]];
+const rectangle = (width, length) => [
+  [0, 0],
+  [width, 0],
+  [width, length],
+  [0, length],
+];
 
 /** The sides of a rectangle, or of what comes nearest to one. */
 function sides(points_m) {

@@ -12,7 +12,10 @@ export class GroundMap {
   static through(points_px, points_m) {
     const rows = points_px.flatMap(([x, y], place) => {
       const [u, v] = points_m[place];
-      return [[x, y, 1, 0, 0, 0, -u * x, -u * y, u], [0, 0, 0, x, y, 1, -v * x, -v * y, v]];
+      return [
+        [x, y, 1, 0, 0, 0, -u * x, -u * y, u],
+        [0, 0, 0, x, y, 1, -v * x, -v * y, v],
+      ];
     });
     const solved = solve(rows);
     return solved && new GroundMap([...solved, 1]);
@@ -28,10 +31,16 @@ export class GroundMap {
 /** Gauss and Jordan's elimination of rows [a0, …, an, b], with the largest element of each column first. */
 function solve(rows) {
   for (let column = 0; column < rows.length; column += 1) {
-    const best = rows.slice(column).reduce((one, other) => (Math.abs(other[column]) > Math.abs(one[column]) ? other : one));
+    const best = rows
+      .slice(column)
+      .reduce((one, other) => (Math.abs(other[column]) > Math.abs(one[column]) ? other : one));
     if (Math.abs(best[column]) < 1e-9) return null;
     rows.splice(rows.indexOf(best), 1);
-    rows.splice(column, 0, best.map((value) => value / best[column]));
+    rows.splice(
+      column,
+      0,
+      best.map((value) => value / best[column]),
+    );
     rows.forEach((row, place) => {
       if (place !== column) rows[place] = row.map((value, at) => value - row[column] * rows[column][at]);
     });

@@ -17,11 +17,17 @@ export class LampReading {
 
   /** { bands, fresh, trouble }: bands as last read, not fresh while those of this view are still to come. */
   of(view) {
-    const key = JSON.stringify(view);
+    const key = `${JSON.stringify(view)} ${this.#watched()}`;
     const known = this.#known.get(key);
     if (known) return { ...known, fresh: true };
     this.#ask(key, view);
     return { bands: this.#last?.bands ?? null, fresh: false };
+  }
+
+  /** How many quarters of the recording have been watched: what was read of less is read again. */
+  #watched() {
+    const { done, frames, of } = this.#store.watch;
+    return done ? "all" : Math.floor((4 * frames) / (of || Infinity));
   }
 
   #ask(key, view) {
@@ -30,11 +36,17 @@ export class LampReading {
       clearTimeout(timer);
       this.#waiting.delete(other);
     }
-    this.#waiting.set(key, setTimeout(() => this.#fetch(key, view), REST_MS));
+    this.#waiting.set(
+      key,
+      setTimeout(() => this.#fetch(key, view), REST_MS),
+    );
   }
 
   async #fetch(key, view) {
-    const answer = await this.#store.lamps(view).then((bands) => ({ bands }), (refusal) => ({ trouble: refusal.message }));
+    const answer = await this.#store.lamps(view).then(
+      (bands) => ({ bands }),
+      (refusal) => ({ trouble: refusal.message }),
+    );
     this.#waiting.delete(key);
     this.#known.set(key, answer);
     if (this.#known.size > KEPT) this.#known.delete(this.#known.keys().next().value);

@@ -2,9 +2,9 @@
 
 import { button, choice, text, tick } from "./fields.js";
 import { h, show } from "./markup.js";
-import { lineBeyond, middle, sameWay, wayBetween } from "./plane.js";
-import { differing, partners } from "./proposals.js";
-import { proposedRow } from "./proposed.js";
+import { boxAround, lineBeyond, middle, sameWay, wayBetween } from "./plane.js";
+import { differing, partners, same } from "./proposals.js";
+import { proposedRow, restsOn } from "./proposed.js";
 
 export class Lanes {
   #page;
@@ -37,16 +37,27 @@ export class Lanes {
     const chosen = page.step === "lanes" && page.chosenOf("lanes") === place;
     const common = { live, chosen, choose: () => page.choose("lanes", place), remove: () => this.#remove(place) };
     const ends = [page.t("one end"), page.t("other end")];
-    const line = (key, look, label) => page.shapeAt(`lanes.${place}.${key}`, {
-      ...common, kind: "line", look, label: page.t(label, { lane: lane.id }), handles: ends,
-      change: (value, name) => this.#moveLine(place, key, value, name),
-    });
+    const line = (key, look, label) =>
+      page.shapeAt(`lanes.${place}.${key}`, {
+        ...common,
+        kind: "line",
+        look,
+        label: page.t(label, { lane: lane.id }),
+        handles: ends,
+        change: (value, name) => this.#moveLine(place, key, value, name),
+      });
     const stop = line("stop_line_px", "stop", "Stop line of {lane}");
     return [
       { ...stop, caption: lane.id, dropped: () => this.#offerEdge(place) },
       line("confirm_line_px", "confirm", "Confirm line of {lane}"),
-      page.shapeAt(`lanes.${place}.direction`, { ...common, kind: "way", look: "way", from: middle(lane.stop_line_px),
-        label: page.t("Way of travel of {lane}", { lane: lane.id }), handles: [page.t("tip of the arrow")] }),
+      page.shapeAt(`lanes.${place}.direction`, {
+        ...common,
+        kind: "way",
+        look: "way",
+        from: middle(lane.stop_line_px),
+        label: page.t("Way of travel of {lane}", { lane: lane.id }),
+        handles: [page.t("tip of the arrow")],
+      }),
     ];
   }
 
@@ -56,7 +67,10 @@ export class Lanes {
     if (page.step !== "lanes") return [];
     const ghost = (place, value, look) => ({ place, kind: "line", value, look, ghost: true });
     const proposed = this.#untaken().flatMap(({ lane, keys, place }) =>
-      keys.filter((key) => key.endsWith("_px")).map((key) => ghost(`proposal.${place}.${key}`, lane[key], key.split("_")[0])));
+      keys
+        .filter((key) => key.endsWith("_px"))
+        .map((key) => ghost(`proposal.${place}.${key}`, lane[key], key.split("_")[0])),
+    );
     return this.#drawnStop ? [...proposed, { ...ghost("drawn", this.#drawnStop, "stop"), ghost: false }] : proposed;
   }
 
@@ -100,7 +114,14 @@ export class Lanes {
     page.edit((site) => {
       const group = last?.signal_group ?? this.#firstGroup(site);
       const contact = last?.contact ?? (way[1] <= 0 ? "rear" : "front");
-      site.lanes.push({ id: freeName(site.lanes, "lane"), signal_group: group, stop_line_px: stop, confirm_line_px: confirm, direction: way, contact });
+      site.lanes.push({
+        id: freeName(site.lanes, "lane"),
+        signal_group: group,
+        stop_line_px: stop,
+        confirm_line_px: confirm,
+        direction: way,
+        contact,
+      });
     });
     page.choose("lanes", page.site.lanes.length - 1);
   }
@@ -122,7 +143,10 @@ export class Lanes {
     if (proposed) return proposed.lane.stop_line_px;
     const [left, top, right, bottom] = this.#page.stage.seen;
     const [y, x, half] = [(top + bottom) / 2, (left + right) / 2, (right - left) / 10];
-    return [[x - half, y], [x + half, y]];
+    return [
+      [x - half, y],
+      [x + half, y],
+    ];
   }
 
   #likelyWay() {
@@ -140,7 +164,9 @@ export class Lanes {
   }
 
   #offerEdge(place) {
-    this.#page.offerEdge(this.#page.site.lanes[place].stop_line_px, (edge) => this.#moveLine(place, "stop_line_px", edge));
+    this.#page.offerEdge(this.#page.site.lanes[place].stop_line_px, (edge) =>
+      this.#moveLine(place, "stop_line_px", edge),
+    );
   }
 
   async #snapNow(place) {
@@ -163,7 +189,12 @@ export class Lanes {
     return partners(site, proposal)
       .map((partner, place) => {
         const lane = proposal.lanes[place];
-        return { lane, place, partner, keys: partner < 0 ? ["stop_line_px", "confirm_line_px"] : differing(site.lanes[partner], lane) };
+        return {
+          lane,
+          place,
+          partner,
+          keys: partner < 0 ? ["stop_line_px", "confirm_line_px"] : differing(site.lanes[partner], lane),
+        };
       })
       .filter(({ keys }) => keys.length);
   }
@@ -188,47 +219,125 @@ export class Lanes {
   render() {
     const page = this.#page;
     const lanes = page.site.lanes.map((lane, place) => this.#card(lane, place));
-    const proposed = this.#untaken().filter(({ partner }) => partner < 0).map((one) => this.#proposedLane(one));
-    show(this.#place, ...lanes, ...proposed,
-      h("div", { key: "add", class: "row" }, button(page.t("Add a lane"), () => this.add(), { class: "confirm" })));
+    const proposed = this.#untaken()
+      .filter(({ partner }) => partner < 0)
+      .map((one) => this.#proposedLane(one));
+    show(
+      this.#place,
+      ...lanes,
+      ...proposed,
+      h(
+        "div",
+        { key: "add", class: "row" },
+        button(page.t("Add a lane"), () => this.add(), { class: "confirm" }),
+      ),
+    );
   }
 
   #card(lane, place) {
     const page = this.#page;
     const chosen = page.chosenOf("lanes") === place;
-    const head = h("button", { type: "button", class: "card-head", "aria-expanded": String(chosen), onclick: () => page.choose("lanes", place) },
-      h("span", { class: "swatch stop" }), h("strong", {}, lane.id), h("span", { class: "soft" }, lane.signal_group));
-    return h("section", { key: `lane ${place}`, class: `card${chosen ? " chosen" : ""}${page.isWrong(`lanes.${place}`) ? " wrong" : ""}` },
-      head, chosen && h("div", { class: "card-body" }, this.#fields(lane, place), this.#acts(lane, place), this.#differences(place)));
+    const head = h(
+      "button",
+      {
+        type: "button",
+        class: "card-head",
+        "aria-expanded": String(chosen),
+        onclick: () => page.choose("lanes", place),
+      },
+      h("span", { class: "swatch stop" }),
+      h("strong", {}, lane.id),
+      h("span", { class: "soft" }, lane.signal_group),
+    );
+    return h(
+      "section",
+      {
+        key: `lane ${place}`,
+        class: `card${chosen ? " chosen" : ""}${page.isWrong(`lanes.${place}`) ? " wrong" : ""}`,
+      },
+      head,
+      chosen &&
+        h(
+          "div",
+          { class: "card-body" },
+          this.#fields(lane, place),
+          this.#acts(lane, place),
+          this.#rests(lane),
+          this.#differences(place),
+        ),
+    );
   }
 
   #fields(lane, place) {
     const page = this.#page;
     const write = (key) => (value) => page.write(`lanes.${place}.${key}`, value);
     const groups = page.site.signal_groups.map(({ id }) => [id, id]);
-    return h("div", { class: "fields" },
+    return h(
+      "div",
+      { class: "fields" },
       text(page.t("Name"), lane.id, write("id"), { maxlength: 64 }),
       choice(page.t("Signal group"), lane.signal_group, groups, write("signal_group")),
-      choice(page.t("Vehicles are seen"), lane.contact, [["rear", page.t("from behind")], ["front", page.t("from the front")]], write("contact")),
-      tick(page.t("Turning on red is allowed"), lane.turn_on_red === "allowed", (on) => write("turn_on_red")(on ? "allowed" : "forbidden")));
+      choice(
+        page.t("Vehicles are seen"),
+        lane.contact,
+        [
+          ["rear", page.t("from behind")],
+          ["front", page.t("from the front")],
+        ],
+        write("contact"),
+      ),
+      tick(page.t("Turning on red is allowed"), lane.turn_on_red === "allowed", (on) =>
+        write("turn_on_red")(on ? "allowed" : "forbidden"),
+      ),
+    );
   }
 
   #acts(lane, place) {
     const page = this.#page;
     const follows = sameWay(lane.direction, wayBetween(lane.stop_line_px, lane.confirm_line_px));
-    return h("div", { class: "row" },
-      button(page.t("Draw the stop line anew"), () => this.#redraw(place, "stop_line_px", page.t("Drag along the stop line, from one edge of the lane to the other."))),
+    return h(
+      "div",
+      { class: "row" },
+      button(page.t("Draw the stop line anew"), () =>
+        this.#redraw(
+          place,
+          "stop_line_px",
+          page.t("Drag along the stop line, from one edge of the lane to the other."),
+        ),
+      ),
       button(page.t("Snap it to the paint"), () => this.#snapNow(place)),
-      button(page.t("Draw the confirm line anew"), () => this.#redraw(place, "confirm_line_px", page.t("Drag the confirm line, past the stop line."))),
-      !follows && button(page.t("Let the arrow follow the lines"), () =>
-        page.write(`lanes.${place}.direction`, wayBetween(lane.stop_line_px, lane.confirm_line_px))),
-      button(page.t("Remove the lane"), () => this.#remove(place), { class: "quiet" }));
+      button(page.t("Draw the confirm line anew"), () =>
+        this.#redraw(place, "confirm_line_px", page.t("Drag the confirm line, past the stop line.")),
+      ),
+      !follows &&
+        button(page.t("Let the arrow follow the lines"), () =>
+          page.write(`lanes.${place}.direction`, wayBetween(lane.stop_line_px, lane.confirm_line_px)),
+        ),
+      button(
+        page.t("Look closer"),
+        () => page.stage.closeUp(boxAround([...lane.stop_line_px, ...lane.confirm_line_px])),
+        { key: "closer" },
+      ),
+      button(page.t("Remove the lane"), () => this.#remove(place), { class: "quiet" }),
+    );
   }
 
   #proposedLane(one) {
     const page = this.#page;
-    return proposedRow(page, { key: `proposed ${one.place}`, name: one.lane.id, place: `lanes.${one.place}.stop_line_px`,
-      words: page.t("Take this lane"), take: () => this.#takeLane(one) });
+    return proposedRow(page, {
+      key: `proposed ${one.place}`,
+      name: one.lane.id,
+      place: `lanes.${one.place}.stop_line_px`,
+      words: page.t("Take this lane"),
+      take: () => this.#takeLane(one),
+    });
+  }
+
+  /** What the stop line rests on, where it is as proposed. */
+  #rests(lane) {
+    const lanes = this.#page.store.proposal?.lanes ?? [];
+    const place = lanes.findIndex(({ stop_line_px: line }) => same(line, lane.stop_line_px));
+    return place >= 0 && restsOn(this.#page, `lanes.${place}.stop_line_px`);
   }
 
   /** What the program would have drawn otherwise in this lane. */
@@ -236,9 +345,20 @@ export class Lanes {
     const page = this.#page;
     const one = this.#untaken().find(({ partner }) => partner === place);
     if (!one) return null;
-    const names = { stop_line_px: page.t("stop line"), confirm_line_px: page.t("confirm line"), direction: page.t("way of travel"), contact: page.t("which end is seen") };
-    return one.keys.map((key) => proposedRow(page, { key: `proposed ${key}`, name: names[key],
-      place: `lanes.${one.place}.${key}`, take: () => this.#takeValue(one, key) }));
+    const names = {
+      stop_line_px: page.t("stop line"),
+      confirm_line_px: page.t("confirm line"),
+      direction: page.t("way of travel"),
+      contact: page.t("which end is seen"),
+    };
+    return one.keys.map((key) =>
+      proposedRow(page, {
+        key: `proposed ${key}`,
+        name: names[key],
+        place: `lanes.${one.place}.${key}`,
+        take: () => this.#takeValue(one, key),
+      }),
+    );
   }
 }
 

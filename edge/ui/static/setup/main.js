@@ -31,11 +31,16 @@ const around = [
   new Steps(page),
 ];
 page.onRefresh(() => {
-  for (const part of [...Object.values(page.parts), ...around]) part.render();
+  page.parts[page.step]?.render();
+  for (const part of around) part.render();
 });
 for (const name of ["timeupdate", "seeked"]) film.addEventListener(name, () => page.refresh());
+
+let changesLanguage = false; // the server keeps the draft meanwhile
+for (const link of document.querySelectorAll("a[hreflang]"))
+  link.addEventListener("click", () => (changesLanguage = true));
 window.addEventListener("beforeunload", (event) => {
-  if (page.history.canUndo && !store.save.saved) event.preventDefault();
+  if (page.history.canUndo && !store.save.saved && !changesLanguage) event.preventDefault();
 });
 page.refresh();
 

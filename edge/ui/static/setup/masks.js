@@ -28,11 +28,19 @@ export class Masks {
   shapes() {
     const page = this.#page;
     const live = page.step === "masks" && !page.pen.active;
-    const masks = (page.site.masks ?? []).map((mask, place) => page.shapeAt(`masks.${place}.region_px`, {
-      kind: "box", look: "mask", live, chosen: live && page.chosenOf("masks") === place, handles: cornerNames(page),
-      label: page.t("Mask {number}", { number: place + 1 }), caption: mask.why || page.t("Mask {number}", { number: place + 1 }),
-      choose: () => page.choose("masks", place), remove: () => this.#remove(place),
-    }));
+    const masks = (page.site.masks ?? []).map((mask, place) =>
+      page.shapeAt(`masks.${place}.region_px`, {
+        kind: "box",
+        look: "mask",
+        live,
+        chosen: live && page.chosenOf("masks") === place,
+        handles: cornerNames(page),
+        label: page.t("Mask {number}", { number: place + 1 }),
+        caption: mask.why || page.t("Mask {number}", { number: place + 1 }),
+        choose: () => page.choose("masks", place),
+        remove: () => this.#remove(place),
+      }),
+    );
     return [...this.#region(live), ...masks];
   }
 
@@ -42,8 +50,17 @@ export class Masks {
     const ghost = page.step === "masks" && proposed && !same(proposed, page.site.detector?.region_px);
     return [
       ghost && { place: "proposal.detector", kind: "box", value: proposed, look: "region", ghost: true },
-      page.site.detector?.region_px && page.shapeAt("detector.region_px", { kind: "box", look: "region", live, chosen: live,
-        hollow: true, label: page.t("What the detector looks at"), handles: cornerNames(page), remove: () => this.#removeRegion() }),
+      page.site.detector?.region_px &&
+        page.shapeAt("detector.region_px", {
+          kind: "box",
+          look: "region",
+          live,
+          chosen: live,
+          hollow: true,
+          label: page.t("What the detector looks at"),
+          handles: cornerNames(page),
+          remove: () => this.#removeRegion(),
+        }),
     ].filter(Boolean);
   }
 
@@ -51,7 +68,11 @@ export class Masks {
 
   async add() {
     const page = this.#page;
-    const drawn = await page.draw("box", page.t("Drag a box over what no evidence may show: a window, a garden, a door."), this.#middle(0.1));
+    const drawn = await page.draw(
+      "box",
+      page.t("Drag a box over what no evidence may show: a window, a garden, a door."),
+      this.#middle(0.1),
+    );
     if (!drawn) return;
     page.edit((site) => (site.masks ??= []).push({ region_px: drawn.value }));
     page.choose("masks", page.site.masks.length - 1);
@@ -59,7 +80,9 @@ export class Masks {
 
   async #drawRegion() {
     const page = this.#page;
-    const words = page.t("Drag a box round the lanes: from two vehicle lengths before the stop line to the confirm line.");
+    const words = page.t(
+      "Drag a box round the lanes: from two vehicle lengths before the stop line to the confirm line.",
+    );
     const drawn = await page.draw("box", words, page.store.proposal?.detector?.region_px ?? this.#middle(0.5));
     if (drawn) page.write("detector.region_px", drawn.value);
   }
@@ -93,20 +116,35 @@ export class Masks {
 
   render() {
     const page = this.#page;
-    show(this.#place,
+    show(
+      this.#place,
       h("p", { class: "soft" }, page.t("A mask is black in every picture that the node keeps or sends.")),
       (page.site.masks ?? []).map((mask, place) => this.#row(mask, place)),
-      h("div", { key: "add", class: "row" }, button(page.t("Add a mask"), () => this.add(), { class: "confirm" })),
+      h(
+        "div",
+        { key: "add", class: "row" },
+        button(page.t("Add a mask"), () => this.add(), { class: "confirm" }),
+      ),
       h("h2", { class: "sub" }, page.t("What the detector looks at")),
-      this.#regionRow());
+      this.#regionRow(),
+    );
   }
 
   #row(mask, place) {
     const page = this.#page;
     const chosen = page.chosenOf("masks") === place;
-    return h("div", { key: `mask ${place}`, class: `card flat${chosen ? " chosen" : ""}${page.isWrong(`masks.${place}`) ? " wrong" : ""}`, onfocusin: () => page.choose("masks", place) },
-      text(page.t("Mask {number}: why", { number: place + 1 }), mask.why ?? "", (why) => this.#sayWhy(place, why), { maxlength: 200 }),
-      button(page.t("Remove the mask"), () => this.#remove(place), { class: "quiet" }));
+    return h(
+      "div",
+      {
+        key: `mask ${place}`,
+        class: `card flat${chosen ? " chosen" : ""}${page.isWrong(`masks.${place}`) ? " wrong" : ""}`,
+        onfocusin: () => page.choose("masks", place),
+      },
+      text(page.t("Mask {number}: why", { number: place + 1 }), mask.why ?? "", (why) => this.#sayWhy(place, why), {
+        maxlength: 200,
+      }),
+      button(page.t("Remove the mask"), () => this.#remove(place), { class: "quiet" }),
+    );
   }
 
   #regionRow() {
@@ -114,16 +152,44 @@ export class Masks {
     const { store } = page;
     const region = page.site.detector?.region_px;
     const proposed = store.proposal?.detector?.region_px;
-    return h("div", { class: "region-row" },
-      h("p", { class: "soft" }, region ? page.t("Only this part of the picture: vehicles look larger in it.") : page.t("The whole picture. In a smaller part vehicles look larger, which helps with a wide view.")),
-      h("div", { class: "row" },
+    return h(
+      "div",
+      { class: "region-row" },
+      h(
+        "p",
+        { class: "soft" },
+        region
+          ? page.t("Only this part of the picture: vehicles look larger in it.")
+          : page.t("The whole picture. In a smaller part vehicles look larger, which helps with a wide view."),
+      ),
+      h(
+        "div",
+        { class: "row" },
         button(region ? page.t("Draw the part anew") : page.t("Draw a part"), () => this.#drawRegion()),
-        region && button(page.t("Take the whole picture"), () => this.#removeRegion(), { class: "quiet" })),
-      proposed && !same(proposed, region) && proposedRow(page, { key: "proposed", name: page.t("this part"),
-        place: "detector.region_px", take: () => page.write("detector.region_px", proposed) }),
-      store.judged?.stale && h("div", { class: "difference" },
-        h("p", {}, page.t("The recording was watched with another part. What is judged rests on that until it is watched again.")),
-        button(page.t("Watch again"), () => this.#watchAgain())));
+        region && button(page.t("Take the whole picture"), () => this.#removeRegion(), { class: "quiet" }),
+      ),
+      proposed &&
+        !same(proposed, region) &&
+        proposedRow(page, {
+          key: "proposed",
+          name: page.t("this part"),
+          place: "detector.region_px",
+          take: () => page.write("detector.region_px", proposed),
+        }),
+      store.judged?.stale &&
+        h(
+          "div",
+          { class: "difference" },
+          h(
+            "p",
+            {},
+            page.t(
+              "The recording was watched with another part. What is judged rests on that until it is watched again.",
+            ),
+          ),
+          button(page.t("Watch again"), () => this.#watchAgain()),
+        ),
+    );
   }
 
   #watchAgain() {

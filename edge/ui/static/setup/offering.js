@@ -15,7 +15,10 @@ export class Offering {
 
   render() {
     const { watch, proposal, site } = this.#page.store;
-    const words = [this.#watched(watch), proposal && (isTaken(site, proposal) ? this.#taken() : this.#offered(proposal))];
+    const words = [
+      this.#watched(watch),
+      proposal && (isTaken(site, proposal) ? this.#taken() : this.#offered(proposal)),
+    ];
     show(this.#place, ...words, watch.done && !watch.problem && !proposal && this.#nothing());
   }
 
@@ -24,9 +27,16 @@ export class Offering {
     if (watch.problem) return h("p", { key: "watch", class: "note bad", role: "alert" }, watch.problem);
     if (watch.done) return null;
     const of = watch.of ?? page.store.video.frames ?? 0;
-    return h("div", { key: "watch", class: "note" },
-      h("label", {}, page.t("The recording is being watched; a proposal follows. You can draw meanwhile."),
-        h("progress", { max: of || 1, value: watch.frames })));
+    return h(
+      "div",
+      { key: "watch", class: "note" },
+      h(
+        "label",
+        {},
+        page.t("The recording is being watched; a proposal follows. You can draw meanwhile."),
+        h("progress", { max: of || 1, value: watch.frames }),
+      ),
+    );
   }
 
   #offered(proposal) {
@@ -37,10 +47,20 @@ export class Offering {
       lamps ? page.t("the lamps of a signal") : page.t("no lamps"),
     ].join(", ");
     const drawn = page.site.lanes.length > 0; // then it stands back
-    return h("section", { key: "offered", class: drawn ? "offering small" : "offering" },
+    return h(
+      "section",
+      { key: "offered", class: drawn ? "offering small" : "offering" },
       h("h2", {}, page.t("The program proposes: {what}", { what })),
-      !drawn && h("p", {}, page.t("It is drawn dashed in the picture, and each step says what it rests on. Take it, then look at it closely: you answer for it.")),
-      button(page.t("Take the proposal"), () => this.#take(proposal), { key: "take", class: drawn ? "" : "confirm" }));
+      !drawn &&
+        h(
+          "p",
+          {},
+          page.t(
+            "It is drawn dashed in the picture, and each step says what it rests on. Take it, then look at it closely: you answer for it.",
+          ),
+        ),
+      button(page.t("Take the proposal"), () => this.#take(proposal), { key: "take", class: drawn ? "" : "confirm" }),
+    );
   }
 
   #take(proposal) {
@@ -50,10 +70,18 @@ export class Offering {
   }
 
   #taken() {
-    return h("p", { key: "taken", class: "note good" }, this.#page.t("The proposal is taken. Check each step, try it, then save."));
+    return h(
+      "p",
+      { key: "taken", class: "note good" },
+      this.#page.t("The proposal is taken. Check each step, try it, then save."),
+    );
   }
 
   #nothing() {
-    return h("p", { key: "nothing", class: "note" }, this.#page.t("Too few vehicles were seen to propose anything: draw the lanes by hand."));
+    return h(
+      "p",
+      { key: "nothing", class: "note" },
+      this.#page.t("Too few vehicles were seen to propose anything: draw the lanes by hand."),
+    );
   }
 }

@@ -87,7 +87,14 @@ export class Page {
   /** What of the draft a shape stands for, with what is the same for all of them. */
   shapeAt(place, more) {
     const value = at(this.site, place);
-    return { place, value, wrong: this.isWrong(place), choose: () => {}, change: (to, name) => this.write(place, to, name), ...more };
+    return {
+      place,
+      value,
+      wrong: this.isWrong(place),
+      choose: () => {},
+      change: (to, name) => this.write(place, to, name),
+      ...more,
+    };
   }
 
   isWrong(place) {
@@ -101,7 +108,9 @@ export class Page {
 
   backdrop() {
     const parts = Object.values(this.parts).flatMap((part) => part.backdrop?.() ?? []);
-    const offered = this.offer && h("path", { key: "offer", class: "offer", d: `M${this.offer.line.map((end) => end.join(" ")).join("L")}` });
+    const offered =
+      this.offer &&
+      h("path", { key: "offer", class: "offer", d: `M${this.offer.line.map((end) => end.join(" ")).join("L")}` });
     return [...parts, offered];
   }
 

@@ -4,9 +4,27 @@ import { button } from "./fields.js";
 import { h } from "./markup.js";
 import { noteAt } from "./proposals.js";
 
+/** What a value that is as proposed rests on. */
+export function restsOn(page, place) {
+  const note = noteAt(page.store.notes, place);
+  return (
+    note &&
+    h("p", { key: `rests ${place}`, class: "soft hint" }, page.t("As proposed:"), " ", h("span", { lang: "en" }, note))
+  );
+}
+
 /** `place` is where the value stands in the proposal; what it rests on is told in English, as the site file's comments are. */
 export function proposedRow(page, { key, name, place, words, take }) {
-  return h("div", { key, class: "difference" },
-    h("p", {}, h("strong", {}, page.t("Proposed: {name}", { name })), " ", h("span", { lang: "en" }, noteAt(page.store.notes, place))),
-    button(words ?? page.t("Take it"), take));
+  return h(
+    "div",
+    { key, class: "difference" },
+    h(
+      "p",
+      {},
+      h("strong", {}, page.t("Proposed: {name}", { name })),
+      " ",
+      h("span", { lang: "en" }, noteAt(page.store.notes, place)),
+    ),
+    button(words ?? page.t("Take it"), take),
+  );
 }

@@ -29,22 +29,52 @@ export class Saving {
     const page = this.#page;
     const { site, store } = page;
     const node = store.save.node;
-    show(this.#place,
-      h("form", { class: "fields", onsubmit: (event) => this.#submit(event) },
-        text(page.t("Short name of the site"), site.site?.id ?? "", (id) => page.write("site.id", id), { maxlength: 64 }),
+    show(
+      this.#place,
+      h(
+        "form",
+        { class: "fields", onsubmit: (event) => this.#submit(event) },
+        text(page.t("Short name of the site"), site.site?.id ?? "", (id) => page.write("site.id", id), {
+          maxlength: 64,
+        }),
         text(page.t("Its name in full"), site.site?.name ?? "", (name) => this.#name(name), { maxlength: 200 }),
-        node && h("label", { key: "by" }, page.t("Who commissions it"),
-          h("input", { type: "text", maxlength: 200, required: true, autocomplete: "name", value: this.#by, oninput: (event) => (this.#by = event.target.value) })),
+        node &&
+          h(
+            "label",
+            { key: "by" },
+            page.t("Who commissions it"),
+            h("input", {
+              type: "text",
+              maxlength: 200,
+              required: true,
+              autocomplete: "name",
+              value: this.#by,
+              oninput: (event) => (this.#by = event.target.value),
+            }),
+          ),
         h("p", { key: "file", class: "soft wide" }, this.#where(store.save)),
-        h("button", { key: "save", type: "submit", class: "confirm wide", disabled: this.#busy }, node ? page.t("Save and commission") : page.t("Save"))),
-      store.problem && h("p", { key: "problem", class: "note open" }, page.t("This is still missing: {words}", { words: findingIn(page) })),
+        h(
+          "button",
+          { key: "save", type: "submit", class: "confirm wide", disabled: this.#busy },
+          node ? page.t("Save and commission") : page.t("Save"),
+        ),
+      ),
+      store.problem &&
+        h(
+          "p",
+          { key: "problem", class: "note open" },
+          page.t("This is still missing: {words}", { words: findingIn(page) }),
+        ),
       this.#refused && h("p", { key: "refused", class: "note bad", role: "alert" }, this.#refused),
-      this.#done && this.#told());
+      this.#done && this.#told(),
+    );
   }
 
   #where({ file, exists }) {
     const page = this.#page;
-    return exists ? page.t("Writes {file}. Comments in it are kept.", { file }) : page.t("Writes {file}, a new file.", { file });
+    return exists
+      ? page.t("Writes {file}. Comments in it are kept.", { file })
+      : page.t("Writes {file}, a new file.", { file });
   }
 
   #name(name) {
@@ -78,9 +108,18 @@ export class Saving {
       ? page.t("The node may be armed with it: start it with")
       : page.t("Look at the whole recording with it:");
     const command = store.save.node ? `stopline run --site ${file} --node ${store.save.node}` : this.#replay(file);
-    return h("section", { key: "done", class: "outcome good", role: "status" },
+    return h(
+      "section",
+      { key: "done", class: "outcome good", role: "status" },
       h("p", { class: "mark", "aria-hidden": "true" }, "✓"),
-      h("div", {}, h("h2", {}, page.t("{file} is written.", { file })), h("p", {}, said ? `${said} ` : "", next), h("pre", {}, command)));
+      h(
+        "div",
+        {},
+        h("h2", {}, page.t("{file} is written.", { file })),
+        h("p", {}, said ? `${said} ` : "", next),
+        h("pre", {}, command),
+      ),
+    );
   }
 
   /** The command that judges the whole recording by the file, with lamps from where they came from here. */

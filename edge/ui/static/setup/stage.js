@@ -105,6 +105,7 @@ export class Stage {
   }
 
   #wheel(event) {
+    if (this.#scale === 1 && event.deltaY > 0) return; // it cannot become smaller: the page goes on
     event.preventDefault();
     const lines = event.deltaMode === 1 ? 16 : 1;
     this.zoomBy(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.002)), event);

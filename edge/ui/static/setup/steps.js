@@ -5,7 +5,14 @@ import { h, show } from "./markup.js";
 
 export const STEPS = ["lanes", "lamps", "ground", "masks", "trial", "saving"];
 const SIGNS = { good: "✓", open: "!", free: "○" };
-const OF_TABLES = { lanes: "lanes", signal_groups: "lamps", calibration: "ground", masks: "masks", detector: "masks", site: "saving" };
+const OF_TABLES = {
+  lanes: "lanes",
+  signal_groups: "lamps",
+  calibration: "ground",
+  masks: "masks",
+  detector: "masks",
+  site: "saving",
+};
 
 /** The step that a place in the site file belongs to. */
 export const stepOf = (place) => OF_TABLES[place.split(".")[0]] ?? "saving";
@@ -31,8 +38,14 @@ export class Steps {
     // That there is no lane yet is nobody's mistake.
     const wrong = problem && site.lanes.length ? stepOf(problem.at) : null;
     for (const step of STEPS) {
-      const { level, words } = step === wrong && step !== "saving" ? { level: "bad", words: page.t("to be mended") } : this.#state(step);
-      show(document.getElementById(`state-${step}`), h("span", { class: `sign ${level}`, "aria-hidden": "true" }, SIGNS[level] ?? "✗"), " ", words);
+      const { level, words } =
+        step === wrong && step !== "saving" ? { level: "bad", words: page.t("to be mended") } : this.#state(step);
+      show(
+        document.getElementById(`state-${step}`),
+        h("span", { class: `sign ${level}`, "aria-hidden": "true" }, SIGNS[level] ?? "✗"),
+        " ",
+        words,
+      );
       show(document.getElementById(`finding-${step}`), step === wrong && findingIn(page));
       document.getElementById(`step-${step}`).open = page.step === step;
     }

@@ -21,15 +21,24 @@ export class Tools {
     const page = this.#page;
     const { history, stage } = page;
     const tool = (sign, words, keys, act, disabled = false) =>
-      button([h("span", { "aria-hidden": "true" }, sign)], act, { key: words, class: "tool", "aria-label": words, title: `${words} (${keys})`, "aria-disabled": String(disabled), "aria-keyshortcuts": keys });
-    show(this.#bar,
+      button([h("span", { "aria-hidden": "true" }, sign)], act, {
+        key: words,
+        class: "tool",
+        "aria-label": words,
+        title: `${words} (${keys})`,
+        "aria-disabled": String(disabled),
+        "aria-keyshortcuts": keys,
+      });
+    show(
+      this.#bar,
       tool("↶", page.t("Undo"), "Control+Z", () => this.#undo(), !history.canUndo && !page.pen.active),
       tool("↷", page.t("Redo"), "Control+Shift+Z", () => history.redo(), !history.canRedo),
       h("span", { key: "gap", class: "gap" }),
       tool("−", page.t("Zoom out"), "-", () => stage.zoomBy(1 / CLOSER), stage.scale <= 1),
       h("span", { key: "scale", class: "scale" }, `${Math.round(stage.scale * 100)} %`),
       tool("+", page.t("Zoom in"), "+", () => stage.zoomBy(CLOSER)),
-      tool("⤢", page.t("The whole picture"), "0", () => stage.whole(), stage.scale <= 1));
+      tool("⤢", page.t("The whole picture"), "0", () => stage.whole(), stage.scale <= 1),
+    );
     show(this.#asking, ...this.#asked());
   }
 
@@ -42,7 +51,11 @@ export class Tools {
       h("p", { key: "words", role: "status" }, words.length ? words.join(" ") : said),
       offer && button(t("Snap to it (Enter)"), () => this.#page.takeOffer(), { key: "snap", class: "confirm" }),
       offer && button(t("Leave it"), () => this.#page.dismissOffer(), { key: "leave" }),
-      pen.active && pen.suggestion && !pen.started && !offer && button(t("Put it as shown (Enter)"), () => pen.accept(), { key: "accept" }),
+      pen.active &&
+        pen.suggestion &&
+        !pen.started &&
+        !offer &&
+        button(t("Put it as shown (Enter)"), () => pen.accept(), { key: "accept" }),
       pen.active && button(t("Cancel (Esc)"), () => pen.giveUp(), { key: "cancel" }),
     ];
   }
