@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -18,6 +19,15 @@ _VCGENCMD_TIMEOUT_S = 2.0
 
 # Bits of the Raspberry Pi firmware's get_throttled: what holds now; 16 bits higher, what has held since it was started.
 _LIMITS = ("under_voltage", "frequency_capped", "throttled", "soft_temperature_limit")
+
+# glibc keeps what was freed in its arenas, one a thread, and parts of it for ever (man malloc_trim). Others have no need.
+_MALLOC_TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
+
+
+def give_back_memory() -> None:
+    """Have the C library give freed memory back to the system, so that large pieces of work leave nothing behind."""
+    if _MALLOC_TRIM is not None:
+        _MALLOC_TRIM(0)
 
 
 def temperature_c(sys: Path = _SYS) -> float | None:

@@ -20,6 +20,7 @@ from edge.evidence.bundle import build_bundle
 from edge.evidence.masking import METHOD
 from edge.evidence.media import Media, make_media
 from edge.evidence.shipment import ship
+from edge.machine import give_back_memory
 from edge.outbox import Case, Message
 from edge.records import NS_PER_S
 
@@ -166,6 +167,7 @@ class CaseKeeper:
                 with self._changed:
                     self._waiting.popleft()
                     self._changed.notify_all()
+                give_back_memory()
         except BaseException as error:  # noqa: BLE001 - raised again by close, in the main thread
             self._error = error
 

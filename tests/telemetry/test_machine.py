@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,3 +74,33 @@ def test_vcgencmd_is_asked_where_it_is(tmp_path: Path, monkeypatch: pytest.Monke
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     assert machine.throttling(tmp_path) == ("throttled",)
+
+
+HOLES = """
+from pathlib import Path
+from edge.machine import give_back_memory
+
+def resident_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+kept = [bytes([1]) * 60_000 for _ in range(2000)]
+del kept[::2]
+before_mb = resident_mb()
+give_back_memory()
+print(before_mb - resident_mb())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is asked of glibc")
+def test_what_was_freed_between_what_is_kept_goes_back_to_the_system() -> None:
+    done = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, check=True, timeout=60)
+    assert float(done.stdout) > 30
+
+
+def test_giving_back_takes_less_than_a_picture_lasts() -> None:
+    spent_s = []
+    for _ in range(20):
+        began_s = time.perf_counter()
+        machine.give_back_memory()
+        spent_s.append(time.perf_counter() - began_s)
+    assert sorted(spent_s)[10] < 0.02
