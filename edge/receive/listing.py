@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edge.receive.store import Store
 
 _CHUNK: Final = 200
+_STATE: Final = "arming"  # the subject of a change of state, kept where another event has its lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,8 @@ def origins(store: Store) -> list[str]:
 
 
 def lanes(store: Store) -> list[str]:
-    """The lanes of these events. Raises StoreError."""
-    return _distinct(store, tables.event.c.lane)
+    """The lanes of these events; a change of the node's state has none. Raises StoreError."""
+    return [lane for lane in _distinct(store, tables.event.c.lane) if lane != _STATE]
 
 
 def months(store: Store) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from starlette.responses import HTMLResponse
@@ -28,8 +29,10 @@ class Look:
         asked = request.query_params.get("lang")
         words = self.words(request)
         language = words.language
+        asked_for = urlencode([one for one in request.query_params.multi_items() if one[0] not in {"lang", "token"}])
+        here = f"{request.url.path}?{asked_for}&" if asked_for else f"{request.url.path}?"
         text = self._templates.get_template(template).render(
-            t=words, language=language, languages=LANGUAGES, path=request.url.path, **values
+            t=words, language=language, languages=LANGUAGES, here=here, **values
         )
         response = HTMLResponse(text, status)
         if asked in LANGUAGES:

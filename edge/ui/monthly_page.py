@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edge.ui.look import Look
 
 SHEETS: Final = ("passages", "decisions", "ambers", "faults", "uptime")
-_MONTH: Final = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
+_MONTH: Final = re.compile(r"[12]\d{3}-(?:0[1-9]|1[0-2])")
 
 
 class MonthlyPage:

@@ -138,6 +138,20 @@ def test_the_ear_takes_health_and_leaves_the_rest(store: Store) -> None:
     assert (ear.taken, ear.unread) == (1, 2)
 
 
+def test_an_archive_that_was_begun_before_is_brought_to_today(where: str) -> None:
+    one = made(1)
+    with open_store(where) as store:
+        store.take(judged(*one.messages), NOON_MS)
+        with store.engine.begin() as connection:
+            for table in ("node_run", "node_month"):
+                connection.exec_driver_sql(f"DROP TABLE {table}")
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '0001'")
+    with open_store(where) as store:
+        assert [each.event_id for each in store.events()] == [one.id]
+        hear(store, [at(1, health(passages={"on_green": 3}))], set())
+        assert heard_in(store, "2026-05")[ORIGIN].counts["passages/on_green"] == 3
+
+
 @contextmanager
 def receiving(folder: Path, url: str, store: Store, said: list[str]) -> Iterator[Receiver]:
     public = folder / "node.pub.pem"

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge import event
+from edge.mqtt import Publication
 from edge.receive import listing
-from tests.receive.fleet_of_cases import made
+from tests.receive.fleet_of_cases import KEY, made
 from tests.receive.messages import judged
 
 if TYPE_CHECKING:
@@ -47,6 +49,36 @@ def test_what_there_is_to_choose_from(filled: Store) -> None:
     assert listing.origins(filled) == ["main-and-3rd/edge-1", "main-and-3rd/edge-2"]
     assert listing.months(filled) == ["2026-04", "2026-05"]
     assert len(listing.lanes(filled)) == 1
+
+
+def test_a_change_of_state_is_no_lane(filled: Store) -> None:
+    document = {
+        "specversion": "1.0",
+        "id": event.uuid7(1_750_000_000_000, bytes(10)),
+        "source": "stopline://main-and-3rd/edge-3",
+        "type": event.STATE_TYPE,
+        "subject": "arming",
+        "time": "2026-06-01T00:00:00.000000Z",
+        "datacontenttype": "application/json",
+        "dataschema": event.STATE_SCHEMA,
+        "sequence": f"{1:016d}",
+        "data": {
+            "state": "armed",
+            "previous": None,
+            "reason": "Everything is in order.",
+            "t_s": 12.5,
+            "clock": {"utc_bound_ms": 1.5},
+            "checks": [],
+            "origin": {"software": "1", "model_sha256": "a7" * 32, "site_sha256": "b7" * 32},
+            "commissioned": None,
+            "nonce": "00" * 16,
+        },
+    }
+    topic = "stopline/v1/main-and-3rd/edge-3/event/state"
+    taken = filled.take(judged(Publication(topic, event.sign(document, KEY), event.CONTENT_TYPE)), 3_000)
+    assert (taken.events, taken.refused) == (1, ())
+    assert "main-and-3rd/edge-3" in listing.origins(filled)
+    assert "arming" not in listing.lanes(filled)
 
 
 def test_one_event_is_found_by_its_id(filled: Store) -> None:

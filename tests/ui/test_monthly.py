@@ -204,7 +204,10 @@ def test_the_report_is_reached_from_the_list_and_holds_no_style_of_its_own(store
     assert "<style" not in shown
 
 
-@pytest.mark.parametrize("query", ["month=2026-13", "month=../../etc", "month=%3Cscript%3E", "month=2026-5"])
+@pytest.mark.parametrize(
+    "query",
+    ["month=2026-13", "month=0000-01", "month=9999-12", "month=../../etc", "month=%3Cscript%3E", "month=2026-5"],
+)
 def test_what_is_no_month_is_refused(store_page: Page, query: str) -> None:
     answer = store_page.ask(f"/report?{query}")
     assert answer.status == 400
@@ -238,6 +241,11 @@ def test_the_tables_of_the_report(store_page: Page) -> None:
 def test_the_report_in_german_and_french(store_page: Page) -> None:
     assert "Worauf diese Zahlen beruhen" in store_page.ask("/report?lang=de").text
     assert "Ce sur quoi reposent ces chiffres" in store_page.ask("/report?lang=fr").text
+
+
+def test_another_language_shows_the_same_month(store_page: Page) -> None:
+    shown = store_page.ask(f"/report?month={MONTH}&node={TWO}&lang=en").text
+    assert f'href="/report?month={MONTH}&amp;node=main-and-3rd%2Fedge-2&amp;lang=fr"' in shown
 
 
 def test_nothing_asks_for_a_vehicle_or_a_person(store_page: Page) -> None:
