@@ -20,7 +20,7 @@ _VCGENCMD_TIMEOUT_S = 2.0
 # Bits of the Raspberry Pi firmware's get_throttled: what holds now; 16 bits higher, what has held since it was started.
 _LIMITS = ("under_voltage", "frequency_capped", "throttled", "soft_temperature_limit")
 
-# glibc keeps what was freed in its arenas, one a thread, and parts of it for ever (man malloc_trim). Others have no need.
+# glibc keeps what was freed in its arenas, one a thread, parts of it for ever (man malloc_trim). Others need no word.
 _MALLOC_TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
