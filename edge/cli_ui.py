@@ -129,7 +129,7 @@ def _reviewing(request: ReviewRequest, stack: ExitStack) -> Pages:
 
 
 def _setting_up(request: SetupRequest, stack: ExitStack) -> Pages:
-    from edge.commands.chain import VIEW
+    from edge.commands.chain import VIEW, check_aspect
     from edge.config import load_node, load_site
     from edge.detector import load_model
     from edge.embedded import embedded_model
@@ -146,6 +146,8 @@ def _setting_up(request: SetupRequest, stack: ExitStack) -> Pages:
     node = load_node(request.node) if request.node else None
     source = request.source or os.environ.get("STOPLINE_SOURCE", "picamera")
     film = stack.enter_context(film_of(source, known.camera if known else None, request.seconds, _say))
+    if known is not None:
+        check_aspect(known, film.name, film.size_px)
     bench = stack.enter_context(Bench(film, model, timeline, written.decode() if written else None))
     commission = _commissioning(request, film) if node else None
     saving = Saving(file, node.node.id if node else None, commission, written)

@@ -30,6 +30,7 @@ DEFAULT_PREFIX = "stopline"
 VIEW = Path("view")
 """In place of a timeline: the lamps are read in the picture."""
 
+_ASPECT_TOLERANCE = 0.02
 _JUDGED_WITHIN_S = 5.0  # after the confirm line, or the time for it: dwell, debouncing, a track that ends
 
 
@@ -61,6 +62,16 @@ def check_views(site: Site, file: Path) -> None:
                 f"{file} does not say where the lamps of signal group {group} are in the picture: "
                 "add [signal_groups.view] to it, or name another --signal"
             )
+
+
+def check_aspect(site: Site, name: str, size_px: Size) -> None:
+    """ConfigError where a video is of another aspect than the site's grid: geometry scales to its own alone."""
+    (width, height), (grid_width, grid_height) = size_px, site.camera.size_px
+    if abs(width * grid_height / (height * grid_width) - 1) > _ASPECT_TOLERANCE:
+        raise ConfigError(
+            f"{name} is {width} x {height}, another aspect than the site's camera.size_px of "
+            f"{grid_width} x {grid_height}: give the recording the lines were drawn on, or draw them anew"
+        )
 
 
 def ring_for(evidence: Evidence, site: Site) -> PacketRing:

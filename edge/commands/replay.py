@@ -13,6 +13,7 @@ from edge.commands.chain import (
     VIEW,
     approach_for,
     broker_at,
+    check_aspect,
     check_views,
     desk_for,
     detector_for,
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
 PUBLIC_KEY = "node.pub.pem"
 
 _NODE_ID = "replay"
-_ASPECT_TOLERANCE = 0.02
 _DRAIN_S = 30.0
 _CONNECT_S = 5.0
 
@@ -225,7 +225,7 @@ def _read_inputs(request: ReplayRequest) -> _Inputs:
     evidence = _evidence(node) if request.evidence else None
     ring = ring_for(evidence, site) if evidence else None
     video = open_video(request.video, live=False, tap=ring)
-    _check_aspect(site, video)
+    check_aspect(site, video.name, video.size_px)
     signal = _signal(request, site, recorded, video)
     node_id = node.node.id if node else _NODE_ID
     key = _existing_key(request, node)
@@ -274,16 +274,6 @@ def _check_groups(site: Site, lamps: tuple[LampEdge, ...], file: Path) -> None:
             raise ConfigError(
                 f'{file} has no row of the signal group "{lane.signal_group}" that lane {lane.id} needs: add it'
             )
-
-
-def _check_aspect(site: Site, video: VideoSource) -> None:
-    """Geometry scales to any stream of its aspect, and to no other."""
-    (width, height), (grid_width, grid_height) = video.size_px, site.camera.size_px
-    if abs(width * grid_height / (height * grid_width) - 1) > _ASPECT_TOLERANCE:
-        raise ConfigError(
-            f"{video.name} is {width} x {height}, another aspect than the site's camera.size_px of "
-            f"{grid_width} x {grid_height}: give the recording the lines were drawn on, or draw them anew"
-        )
 
 
 def _existing_key(request: ReplayRequest, node: Node | None) -> SigningKey | None:

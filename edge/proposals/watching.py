@@ -15,6 +15,9 @@ from edge.proposals.site_text import Recording, site_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy import float64
+    from numpy.typing import NDArray
+
     from edge.proposals.approach import ApproachProposal
     from edge.proposals.lamps import HeadProposal
     from edge.records import Detection, Frame, Size
@@ -44,6 +47,7 @@ class Watching:
         self._paths = PathCollector(scores, small)
         self.stack = PictureStack(small)
         self.small_px = small
+        self._luma: tuple[int, NDArray[float64]] | None = None
 
     def frame(self, frame: Frame, detections: Sequence[Detection]) -> None:
         """Take the next frame."""
@@ -51,11 +55,19 @@ class Watching:
 
     def propose(self) -> Proposal | None:
         """What the frames so far show; None where no vehicle drives along the road."""
-        if not self.stack.pictures:
+        luma = self.luma()
+        if luma is None:
             return None
-        luma = median_luma(self.stack.pictures, self.stack.boxes_px)
         approach = propose_approach(self._paths.paths(), luma, self.small_px)
         return None if approach is None else Proposal(approach, find_heads(self.stack, approach), self._scale[0])
+
+    def luma(self) -> NDArray[float64] | None:
+        """What stays in the pictures so far, None before the first one; may be asked while more of them come."""
+        pictures, boxes = list(self.stack.pictures), list(self.stack.boxes_px)
+        count = min(len(pictures), len(boxes))
+        if count and (self._luma is None or self._luma[0] != count):
+            self._luma = count, median_luma(pictures[:count], boxes[:count])
+        return None if self._luma is None else self._luma[1]
 
     def _shrunk(self, one: Detection) -> Detection:
         (x, y), (x1, y1, x2, y2) = self._scale, one.box_px

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from edge.config import PlaceError, View, site_of
 from edge.errors import ConfigError
 from edge.proposals.lanes import LANE_WIDTHS, above_paint_px
-from edge.proposals.paint import median_luma, snapped
+from edge.proposals.paint import snapped
 from edge.proposals.site_text import site_name
 from edge.records import NS_PER_S, Contact
 from edge.ui.draft import BY_HAND, merged, notes, sketch, tables_of, tidied
@@ -60,9 +60,10 @@ class Bench:
         self._site: Site | None = None
         self._trial: Trial | None = None
         self._judged_by: tuple[object, ...] = ()
-        grid_px = self.tables["camera"]["size_px"]
-        self._watcher = Watcher(film, model, (grid_px[0], grid_px[1]))
-        self._lamps = LampReader(film, (grid_px[0], grid_px[1]))
+        width, height = self.tables["camera"]["size_px"]
+        self._grid_px = (width, height)
+        self._watcher = Watcher(film, model, self._grid_px)
+        self._lamps = LampReader(film, self._grid_px)
         self._proposal: tuple[Tables, dict[str, str]] | None = None
 
     def __enter__(self) -> Self:
@@ -98,7 +99,7 @@ class Bench:
 
     def _take(self, tables: Tables) -> None:
         site = site_of(tables)
-        if tuple(site.camera.size_px) != tuple(self.tables["camera"]["size_px"]):
+        if tuple(site.camera.size_px) != self._grid_px:
             raise PlaceError(("camera", "size_px"), "cannot be changed here: the lines are drawn in it")
         self._site, self.tables, self.problem = site, tables, None
 
@@ -113,7 +114,7 @@ class Bench:
             return {
                 "video": {
                     "name": film.name,
-                    "size_px": list(film.size_px),
+                    "size_px": self._grid_px,
                     "fps": round(film.fps, 3),
                     "duration_s": film.duration_s,
                     "first_s": film.first_s,
@@ -167,9 +168,8 @@ class Bench:
     def _proposed_text(self) -> str:
         run, film = self._watcher.run, self.film
         assert run.proposal is not None
-        grid_px = (self.tables["camera"]["size_px"][0], self.tables["camera"]["size_px"][1])
         seconds, frames = run.until_ns / NS_PER_S, len(run.steps)
-        text = run.proposal.text(self._name, self._groups[0], film.name, grid_px, seconds, frames)
+        text = run.proposal.text(self._name, self._groups[0], film.name, self._grid_px, seconds, frames)
         tables = tables_of(text)
         tables["signal_groups"] += [{"id": name} for name in self._groups[1:]]
         if len(self._groups) > 1:
@@ -189,7 +189,7 @@ class Bench:
                 "stale": self._watcher.run.region_px != self._region,
                 "passages": [told(one) for one in trial.judged] if trial else [],
                 "lamps": {group["id"]: self._lamps_of(group, seen) for group in self.tables["signal_groups"]},
-                "grid": metre_grid(self._site.calibration, self.film.size_px) if self._site else [],
+                "grid": metre_grid(self._site.calibration, self._grid_px) if self._site else [],
             }
 
     def _judge(self, seen: LampsSeen) -> None:
@@ -245,13 +245,10 @@ class Bench:
 
     def snap(self, line: Segment) -> Segment | None:
         """The painted edge nearest to a line, None where there is none."""
-        watching = self._watcher.run.watching
-        if not watching.stack.pictures:
+        luma = self._watcher.run.watching.luma()
+        if luma is None:
             return None
-        pictures, boxes = list(watching.stack.pictures), list(watching.stack.boxes_px)
-        count = min(len(pictures), len(boxes))
-        luma = median_luma(pictures[:count], boxes[:count])
-        scale = luma.shape[1] / self._watcher.grid_px[0]
+        scale = luma.shape[1] / self._grid_px[0]
         reach_px = _SNAP_SHARE * luma.shape[0]
         (x1, y1), (x2, y2) = line
         found = snapped(luma, ((x1 * scale, y1 * scale), (x2 * scale, y2 * scale)), reach_px)

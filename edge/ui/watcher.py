@@ -53,14 +53,14 @@ class Watcher:
     def __init__(self, film: Film, model: Model, grid_px: tuple[int, int]) -> None:
         self._film = film
         self._model = model
-        self.grid_px = grid_px
+        self._grid_px = grid_px
         self._scores = TrackerSettings(high=model.thresholds.high, low=model.thresholds.low)
         self._thread: threading.Thread | None = None
         self.run = self._new(None)
 
     def begin(self, region_px: Box | None) -> None:
         """Watch from the start with this region, the whole picture if None. Raises ModelError."""
-        detector = Detector(self._model, self.grid_px, region_px)
+        detector = Detector(self._model, self._grid_px, region_px)
         self.close()
         run = self.run = self._new(region_px)
         self._thread = threading.Thread(target=self._watch, args=(run, detector), name="watch", daemon=True)
@@ -73,7 +73,7 @@ class Watcher:
             self._thread.join(10)
 
     def _new(self, region_px: Box | None) -> Run:
-        return Run(region_px, Watching(self._scores, self.grid_px))
+        return Run(region_px, Watching(self._scores, self._grid_px))
 
     def _watch(self, run: Run, detector: Detector) -> None:
         try:

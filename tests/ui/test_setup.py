@@ -256,8 +256,11 @@ def test_saving_commissions_the_node_or_does_nothing(tmp_path: Path) -> None:
 def test_bad_input_is_told_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text("schema = 2", encoding="utf-8")
     (tmp_path / "no.mp4").write_bytes(b"no film")
+    square = (RECORDING.folder / "site.toml").read_text(encoding="utf-8").replace("[640, 360]", "[640, 640]")
+    (tmp_path / "square.toml").write_text(square, encoding="utf-8")
     for words in (
         [RECORDING.video, "--site", "site.toml"],
+        [RECORDING.video, "--site", "square.toml"],
         [RECORDING.video, "--site", "new.toml", "--signal", "none.csv"],
         [RECORDING.video, "--site", "new.toml", "--node", "none.toml"],
         [RECORDING.video, "--site", "new.toml", "--model", "none.toml"],
@@ -267,4 +270,4 @@ def test_bad_input_is_told_in_a_sentence(tmp_path: Path) -> None:
         assert done.code == 2, words
         assert done.err.count("\n") == 1
         assert "Traceback" not in done.err
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["no.mp4", "site.toml"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["no.mp4", "site.toml", "square.toml"]
