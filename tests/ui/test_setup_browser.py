@@ -101,6 +101,14 @@ class Wizard:
     def draft(self) -> Any:
         return self.page.evaluate(DRAFT)
 
+    def settled(self) -> Any:
+        """The draft once the server knows of all that was done."""
+        before = None
+        while before != (now := self.draft()):
+            before = now
+            self.page.wait_for_timeout(250)
+        return now
+
     def until(self, holds: Callable[[Any], bool], within_s: float = 10) -> Any:
         """The draft that the server judges by, once it is as it should be."""
         end_s = time.monotonic() + within_s
@@ -134,9 +142,9 @@ def quiet(page: BrowserPage) -> Iterator[Wizard]:
 
 
 @contextmanager
-def bare(browser: Browser, site: Path) -> Iterator[Wizard]:
+def bare(browser: Browser, site: Path, *more: object) -> Iterator[Wizard]:
     """The page over a recording that has no site file yet."""
-    with served(RECORDING.video, "--site", site, "--signal", RECORDING.folder / "lamps.csv") as running:
+    with served(RECORDING.video, "--site", site, "--signal", RECORDING.folder / "lamps.csv", *more) as running:
         page = browser.new_page(viewport={"width": 1200, "height": 960})
         with quiet(page) as wizard:
             page.goto(running.address)
@@ -228,9 +236,28 @@ def test_the_proposal_taken_by_one_click_judges_as_the_truth(browser: Browser, t
         wizard.page.get_by_text("The proposal is taken. Check each step").wait_for()
         assert not wizard.page.locator(".shape.ghost").count()
         wizard.until(lambda draft: len(draft.get("lanes", [])) == 2)
+        picture(wizard.page, "setup-lanes")
         wizard.save()
-        picture(wizard.page, "setup-saved")
     replays_to_the_truth(site, tmp_path / "out")
+
+
+def test_who_commissions_a_node_must_be_said(browser: Browser, tmp_path: Path) -> None:
+    assert stopline("keys", "new", tmp_path / "node.key").code == 0
+    node = tmp_path / "node.toml"
+    node.write_text('schema = 1\n[node]\nid = "edge-1"\nkey = "node.key"\n', encoding="utf-8")
+    site = tmp_path / "site.toml"
+    with bare(browser, site, "--node", node) as wizard:
+        lane = truth()["lanes"][0]
+        wizard.add_lane(lane["stop_line_px"], lane["confirm_line_px"])
+        wizard.until(lambda draft: len(draft.get("lanes", [])) == 1)
+        wizard.open("saving")
+        wizard.button("Save and commission").click()
+        assert wizard.page.get_by_label("Who commissions it").evaluate("field => !field.validity.valid")
+        assert not site.exists()
+        wizard.page.get_by_label("Who commissions it").fill("A. Installer")
+        wizard.button("Save and commission").click()
+        wizard.page.get_by_role("status").filter(has_text="Commissioned by A. Installer").wait_for()
+    assert site.exists()
 
 
 def handle(wizard: Wizard, place: str) -> Locator:
@@ -257,17 +284,19 @@ def test_handles_move_by_keys_and_each_change_is_undone_and_redone(wizard: Wizar
 def test_the_way_follows_the_lines_until_it_is_turned_by_hand(wizard: Wizard) -> None:
     lane = wizard.draft()["lanes"][0]
     wizard.drag(lane["confirm_line_px"][0], (240, 178))
-    moved = wizard.until(lambda draft: draft["lanes"][0]["direction"] != lane["direction"])["lanes"][0]
-    assert moved["direction"][0] < lane["direction"][0]
+    moved = wizard.settled()["lanes"][0]
+    assert moved["direction"][0] < lane["direction"][0] - 0.1
     handle(wizard, "lanes.0.direction.0").focus()
     wizard.page.keyboard.press("Shift+ArrowRight")
-    turned = wizard.until(lambda draft: draft["lanes"][0]["direction"][0] > moved["direction"][0] + 0.1)["lanes"][0]
+    turned = wizard.settled()["lanes"][0]
+    assert turned["direction"][0] > moved["direction"][0] + 0.1
     handle(wizard, "lanes.0.stop_line_px.0").focus()
     wizard.page.keyboard.press("ArrowLeft")
-    kept = wizard.until(lambda draft: draft["lanes"][0]["stop_line_px"] != turned["stop_line_px"])["lanes"][0]
+    kept = wizard.settled()["lanes"][0]
+    assert kept["stop_line_px"] != turned["stop_line_px"]
     assert kept["direction"] == turned["direction"]
     wizard.button("Let the arrow follow the lines").click()
-    wizard.until(lambda draft: draft["lanes"][0]["direction"] != turned["direction"])
+    assert wizard.settled()["lanes"][0]["direction"] != turned["direction"]
 
 
 def test_handles_keep_their_size_while_film_overlay_and_drawing_zoom_together(wizard: Wizard) -> None:

@@ -107,7 +107,7 @@ export class Saving {
     const next = store.save.node
       ? page.t("The node may be armed with it: start it with")
       : page.t("Look at the whole recording with it:");
-    const command = store.save.node ? `stopline run --site ${file} --node ${store.save.node}` : this.#replay(file);
+    const command = store.save.node ? `stopline run SOURCE --site ${file} --node node.toml` : this.#replay(file);
     return h(
       "section",
       { key: "done", class: "outcome good", role: "status" },
