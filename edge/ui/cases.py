@@ -152,12 +152,12 @@ class ReplayCases:
         if not lamps:
             return [Counted(name, dict(counts))]
         minimums: dict[str, float] = {}
+        last_s = max(row[0] for row in lamps)
         for group, signal, minimum_s in _groups_in(self._folder / "site.toml"):
             edges = [(t_s, lamp, lit) for t_s, of, lamp, lit in lamps if of == group]
-            counts.update(_shown(group, verify.phases(edges, signal, minimum_s)))
+            counts.update(_shown(group, verify.phases(edges, signal, minimum_s), round(1e6 * last_s)))
             minimums |= {} if minimum_s is None else {group: minimum_s}
-        seen_s = max(row[0] for row in lamps) - min(row[0] for row in lamps)
-        return [Counted(name, dict(counts), {"lamps": seen_s}, minimums)]
+        return [Counted(name, dict(counts), {"lamps": max(0.0, last_s)}, minimums)]
 
     def event(self, event_id: str) -> bytes | None:
         """An event's bytes."""
@@ -249,9 +249,14 @@ def _groups_in(file: Path) -> Iterator[tuple[str, Mapping[str, float], float | N
         raise StoreError(f"{file} is not what a replay writes: replay the recording again") from None
 
 
-def _shown(group: str, phases: Iterable[verify.Phase]) -> Iterator[str]:
-    """The counter of each fault that began, and of each amber that led into a red, under its length."""
+def _shown(group: str, phases: Iterable[verify.Phase], last_us: int) -> Iterator[str]:
+    """The counter of each fault that began, and of each amber that led into a red, under its length.
+
+    What the lamps did before the recording began is not its own, and what they may do after the last edge not known.
+    """
     for phase in phases:
+        if not 0 <= phase.start <= last_us:
+            continue
         if phase.fault is not None:
             yield f"faults/{group}/{phase.fault}"
         if phase.amber is not None:

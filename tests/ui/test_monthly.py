@@ -16,17 +16,19 @@ from edge.health import CheckName
 from edge.messages import encoded
 from edge.receive.hearing import hear
 from edge.receive.store import open_store
-from edge.receive.tallies import month_of, read_health
+from edge.receive.tallies import month_of, read_health, reckon
 from edge.records import Fault, Verdict
 from edge.ui.cases import ReplayCases
 from edge.ui.catalogue import LANGUAGES, _messages
 from edge.ui.monthly import OTHER_COUNTS, VERDICTS, Counted, Decided, ambers, monthly, tables, uptime
 from edge.ui.monthly_page import SHEETS
 from edge.ui.sheets import lines
+from tests.broker import Listener, Mosquitto, needs_mosquitto, wait_until
 from tests.command import stopline
 from tests.receive.fleet_of_cases import made
 from tests.receive.health_of_nodes import health
 from tests.receive.messages import judged
+from tests.recordings import Recording
 from tests.ui.pages import Page, served
 from tests.verify.casefile import KEY
 from tests.verify.judged import SITE
@@ -321,6 +323,30 @@ def test_a_replays_lamps_are_reckoned_anew(tmp_path: Path) -> None:
         "ambers/north/3.00": 1,
     }
     assert one.seconds == {"lamps": pytest.approx(63.004)}
+
+
+@pytest.mark.slow
+@pytest.mark.broker
+@needs_mosquitto
+@pytest.mark.parametrize("name", ["short_amber"])
+def test_a_node_counts_what_its_replay_comes_to_when_reckoned_anew(tmp_path: Path, name: str) -> None:
+    """The node's own counters against ``passages.csv`` and the verifier's phases: two programs, the same sums."""
+    with Mosquitto(tmp_path / "broker") as broker, Listener(broker.port, "stopline/v1/+/+/health") as listener:
+        words = Recording(name).words(tmp_path / "out", "--keep-tracks", "--no-evidence", "--broker", broker.url)
+        done = stopline(*words)
+        assert done.code == 0, done.err
+        wait_until(lambda: listener.heard, what="the node's last word")
+        heard = [read_health(ONE, one.payload, NOW_MS) for one in list(listener.heard)]
+    _, (month,) = reckon([one for one in heard if one is not None], [])
+    (again,) = ReplayCases(tmp_path / "out").counted("", None)
+    kinds = ("passages/", "ambers/", "faults/")
+    told, reckoned = (
+        {name: number for name, number in counts.items() if number and name.startswith(kinds)}
+        for counts in (month.counts, again.counts)
+    )
+    assert told == reckoned
+    assert {name.split("/")[0] for name in told} == {"passages", "ambers", "faults"}
+    assert again.minimums_s.items() <= month.minimums_s.items()  # a group that no lane follows is not reckoned anew
 
 
 @pytest.mark.parametrize(
