@@ -481,3 +481,14 @@ def test_it_is_read_in_german_and_french(wizard: Wizard) -> None:
     assert "2 voies" in wizard.state("lanes").inner_text()
     wizard.page.get_by_role("link", name="English").click()
     wizard.button("Add a lane").wait_for()
+
+
+def test_one_proposed_value_is_taken_and_says_what_it_rests_on(wizard: Wizard) -> None:
+    row = wizard.page.locator("#lanes .difference").filter(has_text="Proposed: stop line")
+    row.wait_for(timeout=90_000)
+    rests_on = row.locator("[lang=en]").inner_text()
+    row.get_by_role("button", name="Take it").click()
+    draft = wizard.settled()
+    assert draft["lanes"][0]["stop_line_px"] != truth()["lanes"][0]["stop_line_px"]
+    assert draft["lanes"][0]["confirm_line_px"] == truth()["lanes"][0]["confirm_line_px"]
+    assert rests_on in wizard.page.locator("#lanes .hint").inner_text()

@@ -1,19 +1,17 @@
 // Step 1: lanes, each with its stop line, its confirm line and the way of travel.
 
-import { button, choice, text, tick } from "./fields.js";
-import { h, show } from "./markup.js";
-import { boxAround, lineBeyond, middle, sameWay, wayBetween } from "./plane.js";
-import { differing, partners, same } from "./proposals.js";
-import { proposedRow, restsOn } from "./proposed.js";
+import { LaneCards } from "./lanecards.js";
+import { lineBeyond, middle, sameWay, wayBetween } from "./plane.js";
+import { differing, partners } from "./proposals.js";
 
 export class Lanes {
   #page;
-  #place;
+  #cards;
   #drawnStop = null; // of a lane whose confirm line is still asked for
 
   constructor(page, place) {
     this.#page = page;
-    this.#place = place;
+    this.#cards = new LaneCards(page, place, this);
   }
 
   get state() {
@@ -21,6 +19,10 @@ export class Lanes {
     const count = page.site.lanes.length;
     if (!count) return { level: "open", words: page.t("no lane yet") };
     return { level: "good", words: count === 1 ? page.t("1 lane") : page.t("{count} lanes", { count }) };
+  }
+
+  render() {
+    this.#cards.render();
   }
 
   // In the picture
@@ -35,7 +37,7 @@ export class Lanes {
   #shapesOf(lane, place, live) {
     const page = this.#page;
     const chosen = page.step === "lanes" && page.chosenOf("lanes") === place;
-    const common = { live, chosen, choose: () => page.choose("lanes", place), remove: () => this.#remove(place) };
+    const common = { live, chosen, choose: () => page.choose("lanes", place), remove: () => this.remove(place) };
     const ends = [page.t("one end"), page.t("other end")];
     const line = (key, look, label) =>
       page.shapeAt(`lanes.${place}.${key}`, {
@@ -66,7 +68,7 @@ export class Lanes {
     const page = this.#page;
     if (page.step !== "lanes") return [];
     const ghost = (place, value, look) => ({ place, kind: "line", value, look, ghost: true });
-    const proposed = this.#untaken().flatMap(({ lane, keys, place }) =>
+    const proposed = this.untaken().flatMap(({ lane, keys, place }) =>
       keys
         .filter((key) => key.endsWith("_px"))
         .map((key) => ghost(`proposal.${place}.${key}`, lane[key], key.split("_")[0])),
@@ -139,7 +141,7 @@ export class Lanes {
 
   /** Where a stop line is likely: as proposed, else in the middle of what is seen. */
   #likelyStop() {
-    const proposed = this.#untaken().find(({ partner }) => partner < 0);
+    const proposed = this.untaken().find(({ partner }) => partner < 0);
     if (proposed) return proposed.lane.stop_line_px;
     const [left, top, right, bottom] = this.#page.stage.seen;
     const [y, x, half] = [(top + bottom) / 2, (left + right) / 2, (right - left) / 10];
@@ -154,7 +156,7 @@ export class Lanes {
     return lane?.direction ?? [0, -1];
   }
 
-  async #redraw(place, key, words) {
+  async redraw(place, key, words) {
     const page = this.#page;
     const drawn = await page.draw("line", words);
     if (!drawn) return;
@@ -169,13 +171,13 @@ export class Lanes {
     );
   }
 
-  async #snapNow(place) {
+  async snapNow(place) {
     const edge = await this.#page.edgeAt(this.#page.site.lanes[place].stop_line_px);
     if (edge) this.#moveLine(place, "stop_line_px", edge);
     else this.#page.say(this.#page.t("No painted edge was found near this line."));
   }
 
-  #remove(place) {
+  remove(place) {
     this.#page.edit((site) => site.lanes.splice(place, 1));
     this.#page.say(this.#page.t("The lane is gone: Undo brings it back."));
   }
@@ -183,7 +185,7 @@ export class Lanes {
   // What is proposed
 
   /** Proposed lanes that differ from what is drawn: { lane, place, partner, keys }. */
-  #untaken() {
+  untaken() {
     const { site, store } = this.#page;
     const { proposal } = store;
     return partners(site, proposal)
@@ -199,7 +201,7 @@ export class Lanes {
       .filter(({ keys }) => keys.length);
   }
 
-  #takeLane({ lane }) {
+  takeLane({ lane }) {
     this.#page.edit((site) => {
       if (!site.signal_groups.some((group) => group.id === lane.signal_group)) {
         const group = this.#page.store.proposal.signal_groups.find(({ id }) => id === lane.signal_group);
@@ -210,155 +212,8 @@ export class Lanes {
     this.#page.choose("lanes", this.#page.site.lanes.length - 1);
   }
 
-  #takeValue({ lane, partner }, key) {
+  takeValue({ lane, partner }, key) {
     this.#page.edit((site) => (site.lanes[partner][key] = structuredClone(lane[key])));
-  }
-
-  // In the list
-
-  render() {
-    const page = this.#page;
-    const lanes = page.site.lanes.map((lane, place) => this.#card(lane, place));
-    const proposed = this.#untaken()
-      .filter(({ partner }) => partner < 0)
-      .map((one) => this.#proposedLane(one));
-    show(
-      this.#place,
-      ...lanes,
-      ...proposed,
-      h(
-        "div",
-        { key: "add", class: "row" },
-        button(page.t("Add a lane"), () => this.add(), { class: "confirm" }),
-      ),
-    );
-  }
-
-  #card(lane, place) {
-    const page = this.#page;
-    const chosen = page.chosenOf("lanes") === place;
-    const head = h(
-      "button",
-      {
-        type: "button",
-        class: "card-head",
-        "aria-expanded": String(chosen),
-        onclick: () => page.choose("lanes", place),
-      },
-      h("span", { class: "swatch stop" }),
-      h("strong", {}, lane.id),
-      h("span", { class: "soft" }, lane.signal_group),
-    );
-    return h(
-      "section",
-      {
-        key: `lane ${place}`,
-        class: `card${chosen ? " chosen" : ""}${page.isWrong(`lanes.${place}`) ? " wrong" : ""}`,
-      },
-      head,
-      chosen &&
-        h(
-          "div",
-          { class: "card-body" },
-          this.#fields(lane, place),
-          this.#acts(lane, place),
-          this.#rests(lane),
-          this.#differences(place),
-        ),
-    );
-  }
-
-  #fields(lane, place) {
-    const page = this.#page;
-    const write = (key) => (value) => page.write(`lanes.${place}.${key}`, value);
-    const groups = page.site.signal_groups.map(({ id }) => [id, id]);
-    return h(
-      "div",
-      { class: "fields" },
-      text(page.t("Name"), lane.id, write("id"), { maxlength: 64 }),
-      choice(page.t("Signal group"), lane.signal_group, groups, write("signal_group")),
-      choice(
-        page.t("Vehicles are seen"),
-        lane.contact,
-        [
-          ["rear", page.t("from behind")],
-          ["front", page.t("from the front")],
-        ],
-        write("contact"),
-      ),
-      tick(page.t("Turning on red is allowed"), lane.turn_on_red === "allowed", (on) =>
-        write("turn_on_red")(on ? "allowed" : "forbidden"),
-      ),
-    );
-  }
-
-  #acts(lane, place) {
-    const page = this.#page;
-    const follows = sameWay(lane.direction, wayBetween(lane.stop_line_px, lane.confirm_line_px));
-    return h(
-      "div",
-      { class: "row" },
-      button(page.t("Draw the stop line anew"), () =>
-        this.#redraw(
-          place,
-          "stop_line_px",
-          page.t("Drag along the stop line, from one edge of the lane to the other."),
-        ),
-      ),
-      button(page.t("Snap it to the paint"), () => this.#snapNow(place)),
-      button(page.t("Draw the confirm line anew"), () =>
-        this.#redraw(place, "confirm_line_px", page.t("Drag the confirm line, past the stop line.")),
-      ),
-      !follows &&
-        button(page.t("Let the arrow follow the lines"), () =>
-          page.write(`lanes.${place}.direction`, wayBetween(lane.stop_line_px, lane.confirm_line_px)),
-        ),
-      button(
-        page.t("Look closer"),
-        () => page.stage.closeUp(boxAround([...lane.stop_line_px, ...lane.confirm_line_px])),
-        { key: "closer" },
-      ),
-      button(page.t("Remove the lane"), () => this.#remove(place), { class: "quiet" }),
-    );
-  }
-
-  #proposedLane(one) {
-    const page = this.#page;
-    return proposedRow(page, {
-      key: `proposed ${one.place}`,
-      name: one.lane.id,
-      place: `lanes.${one.place}.stop_line_px`,
-      words: page.t("Take this lane"),
-      take: () => this.#takeLane(one),
-    });
-  }
-
-  /** What the stop line rests on, where it is as proposed. */
-  #rests(lane) {
-    const lanes = this.#page.store.proposal?.lanes ?? [];
-    const place = lanes.findIndex(({ stop_line_px: line }) => same(line, lane.stop_line_px));
-    return place >= 0 && restsOn(this.#page, `lanes.${place}.stop_line_px`);
-  }
-
-  /** What the program would have drawn otherwise in this lane. */
-  #differences(place) {
-    const page = this.#page;
-    const one = this.#untaken().find(({ partner }) => partner === place);
-    if (!one) return null;
-    const names = {
-      stop_line_px: page.t("stop line"),
-      confirm_line_px: page.t("confirm line"),
-      direction: page.t("way of travel"),
-      contact: page.t("which end is seen"),
-    };
-    return one.keys.map((key) =>
-      proposedRow(page, {
-        key: `proposed ${key}`,
-        name: names[key],
-        place: `lanes.${one.place}.${key}`,
-        take: () => this.#takeValue(one, key),
-      }),
-    );
   }
 }
 

@@ -1,0 +1,165 @@
+// The list of lanes in step 1: a card a lane, with what can be done to it and what the program would have drawn.
+
+import { button, choice, text, tick } from "./fields.js";
+import { h, show } from "./markup.js";
+import { boxAround, middle, sameWay, wayBetween } from "./plane.js";
+import { same } from "./proposals.js";
+import { proposedRow, restsOn } from "./proposed.js";
+
+export class LaneCards {
+  #page;
+  #place;
+  #lanes;
+
+  constructor(page, place, lanes) {
+    this.#page = page;
+    this.#place = place;
+    this.#lanes = lanes;
+  }
+
+  render() {
+    const page = this.#page;
+    const lanes = page.site.lanes.map((lane, place) => this.#card(lane, place));
+    const proposed = this.#lanes
+      .untaken()
+      .filter(({ partner }) => partner < 0)
+      .map((one) => this.#proposedLane(one));
+    show(
+      this.#place,
+      ...lanes,
+      ...proposed,
+      h(
+        "div",
+        { key: "add", class: "row" },
+        button(page.t("Add a lane"), () => this.#lanes.add(), { class: "confirm" }),
+      ),
+    );
+  }
+
+  #card(lane, place) {
+    const page = this.#page;
+    const chosen = page.chosenOf("lanes") === place;
+    const head = h(
+      "button",
+      {
+        type: "button",
+        class: "card-head",
+        "aria-expanded": String(chosen),
+        onclick: () => page.choose("lanes", place),
+      },
+      h("span", { class: "swatch stop" }),
+      h("strong", {}, lane.id),
+      h("span", { class: "soft" }, lane.signal_group),
+    );
+    return h(
+      "section",
+      {
+        key: `lane ${place}`,
+        class: `card${chosen ? " chosen" : ""}${page.isWrong(`lanes.${place}`) ? " wrong" : ""}`,
+      },
+      head,
+      chosen &&
+        h(
+          "div",
+          { class: "card-body" },
+          this.#fields(lane, place),
+          this.#acts(lane, place),
+          this.#rests(lane),
+          this.#differences(place),
+        ),
+    );
+  }
+
+  #fields(lane, place) {
+    const page = this.#page;
+    const write = (key) => (value) => page.write(`lanes.${place}.${key}`, value);
+    const groups = page.site.signal_groups.map(({ id }) => [id, id]);
+    return h(
+      "div",
+      { class: "fields" },
+      text(page.t("Name"), lane.id, write("id"), { maxlength: 64 }),
+      choice(page.t("Signal group"), lane.signal_group, groups, write("signal_group")),
+      choice(
+        page.t("Vehicles are seen"),
+        lane.contact,
+        [
+          ["rear", page.t("from behind")],
+          ["front", page.t("from the front")],
+        ],
+        write("contact"),
+      ),
+      tick(page.t("Turning on red is allowed"), lane.turn_on_red === "allowed", (on) =>
+        write("turn_on_red")(on ? "allowed" : "forbidden"),
+      ),
+    );
+  }
+
+  #acts(lane, place) {
+    const page = this.#page;
+    const follows = sameWay(lane.direction, wayBetween(lane.stop_line_px, lane.confirm_line_px));
+    return h(
+      "div",
+      { class: "row" },
+      button(page.t("Draw the stop line anew"), () =>
+        this.#lanes.redraw(
+          place,
+          "stop_line_px",
+          page.t("Drag along the stop line, from one edge of the lane to the other."),
+        ),
+      ),
+      button(page.t("Snap it to the paint"), () => this.#lanes.snapNow(place)),
+      button(page.t("Draw the confirm line anew"), () =>
+        this.#lanes.redraw(place, "confirm_line_px", page.t("Drag the confirm line, past the stop line.")),
+      ),
+      !follows &&
+        button(page.t("Let the arrow follow the lines"), () =>
+          page.write(`lanes.${place}.direction`, wayBetween(lane.stop_line_px, lane.confirm_line_px)),
+        ),
+      button(
+        page.t("Look closer"),
+        () => page.stage.closeUp(boxAround([...lane.stop_line_px, ...lane.confirm_line_px])),
+        { key: "closer" },
+      ),
+      button(page.t("Remove the lane"), () => this.#lanes.remove(place), { class: "quiet" }),
+    );
+  }
+
+  #proposedLane(one) {
+    const page = this.#page;
+    return proposedRow(page, {
+      key: `proposed ${one.place}`,
+      name: one.lane.id,
+      place: `lanes.${one.place}.stop_line_px`,
+      words: page.t("Take this lane"),
+      take: () => this.#lanes.takeLane(one),
+    });
+  }
+
+  /** What the stop line rests on, where it is as proposed. */
+  #rests(lane) {
+    const lanes = this.#page.store.proposal?.lanes ?? [];
+    const place = lanes.findIndex(({ stop_line_px: line }) => same(line, lane.stop_line_px));
+    return place >= 0 && restsOn(this.#page, `lanes.${place}.stop_line_px`);
+  }
+
+  /** What the program would have drawn otherwise in this lane. */
+  #differences(place) {
+    const page = this.#page;
+    const one = this.#lanes.untaken().find(({ partner }) => partner === place);
+    if (!one) return null;
+    const names = {
+      stop_line_px: page.t("stop line"),
+      confirm_line_px: page.t("confirm line"),
+      direction: page.t("way of travel"),
+      contact: page.t("which end is seen"),
+    };
+    return one.keys.map((key) =>
+      proposedRow(page, {
+        key: `proposed ${key}`,
+        name: names[key],
+        place: `lanes.${one.place}.${key}`,
+        take: () => this.#lanes.takeValue(one, key),
+      }),
+    );
+  }
+}
