@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -20,8 +21,10 @@ from edge.receive.ear import Ear
 from edge.receive.hearing import hear, heard_first, heard_in, months_heard
 from edge.receive.receiver import Receiver, Settings
 from edge.receive.store import Store, open_store
-from edge.receive.tallies import KEPT_RUNS, month_of, read_health
+from edge.receive.tallies import KEPT_RUNS, month_end_ms, month_of, read_health
 from edge.receive.trust import Trusted, TrustFiles
+from edge.ui.cases import Wanted
+from edge.ui.store_cases import StoreCases
 from tests.broker import wait_until
 from tests.receive.fleet_of_cases import KEY, made, send
 from tests.receive.health_of_nodes import ORIGIN, health, published
@@ -150,6 +153,22 @@ def test_an_archive_that_was_begun_before_is_brought_to_today(where: str) -> Non
         assert [each.event_id for each in store.events()] == [one.id]
         hear(store, [at(1, health(passages={"on_green": 3}))], set())
         assert heard_in(store, "2026-05")[ORIGIN].counts["passages/on_green"] == 3
+
+
+def test_the_report_reads_what_was_heard_and_what_is_signed(store: Store) -> None:
+    some = [made(number, time=f"2026-05-0{number}T08:00:00.000000Z") for number in (1, 2)]
+    store.take(judged(*(message for one in some for message in one.messages)), NOON_MS)
+    hear(store, [at(3600, health(1, 1800.0, passages={"violation": 2}, for_s=900.0))], set())
+    cases = StoreCases(store, "archive")
+    assert (cases.reported().origins, cases.reported().months) == ([ORIGIN], ["2026-05"])
+    assert sorted(cases.hashes(Wanted(month="2026-05"))) == sorted(one.sha256 for one in some)
+    assert list(cases.hashes(Wanted(month="2026-06"))) == []
+    (one,) = cases.counted("2026-05", ORIGIN)
+    assert one.counts["passages/violation"] == 2
+    assert (one.seconds["ran"], one.seconds["armed"]) == (1800.0, 900.0)
+    until_ms = min(time.time_ns() // 1_000_000, month_end_ms("2026-05"))
+    assert one.whole_s == pytest.approx(max(0, 1800 + (until_ms - NOON_MS - 3_600_000) / 1000), abs=5)
+    assert cases.counted("2026-06", None) == []
 
 
 @contextmanager

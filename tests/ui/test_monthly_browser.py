@@ -189,8 +189,6 @@ def test_axe_finds_no_serious_violation_in_the_report(page: BrowserPage, scheme:
     page.set_viewport_size({"width": width, "height": 844})
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    if (scheme, width) == ("dark", 390):
-        picture(page, "review-report-phone", full=True)
 
 
 @pytest.mark.parametrize(("language", "heading"), [("Deutsch", "Gelbzeiten"), ("Français", "Durées du jaune")])
