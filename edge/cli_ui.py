@@ -171,7 +171,9 @@ def _cases(folder: Path | None, store: str | None, stack: ExitStack) -> tuple[Ca
     from edge.ui.cases import ReplayCases
 
     if (folder is None) == (store is None):
-        raise ConfigError("Say what to look at: the folder that a replay wrote, or a receiver's store with --store")
+        raise ConfigError(
+            "Say what to look at: a recording or a camera, the folder that a replay wrote, or a store with --store"
+        )
     if folder is not None:
         return ReplayCases(folder), folder
     from edge.commands.receive import opened
