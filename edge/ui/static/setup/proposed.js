@@ -18,13 +18,8 @@ export function proposedRow(page, { key, name, place, words, take }) {
   return h(
     "div",
     { key, class: "difference" },
-    h(
-      "p",
-      {},
-      h("strong", {}, page.t("Proposed: {name}", { name })),
-      " ",
-      h("span", { lang: "en" }, noteAt(page.store.notes, place)),
-    ),
+    h("strong", {}, page.t("Proposed: {name}", { name })),
     button(words ?? page.t("Take it"), take),
+    h("p", { lang: "en" }, noteAt(page.store.notes, place)),
   );
 }
