@@ -366,6 +366,17 @@ def test_a_painted_edge_is_offered_and_taken_by_enter(wizard: Wizard) -> None:
     wizard.until(lambda draft: abs(draft["lanes"][1]["stop_line_px"][0][1] - true[0][1]) < 2)
 
 
+def test_with_alt_a_line_snaps_at_once(wizard: Wizard) -> None:
+    true = truth()["lanes"][0]["stop_line_px"]
+    wizard.page.locator("#lanes .difference").first.wait_for(timeout=90_000)  # watched, so that the paint is known
+    wizard.button("Draw the stop line anew").click()
+    wizard.asked("Drag along the stop line")
+    wizard.page.keyboard.down("Alt")
+    wizard.drag((true[0][0], true[0][1] + 7), (true[1][0], true[1][1] + 6))
+    wizard.page.keyboard.up("Alt")
+    wizard.until(lambda draft: abs(draft["lanes"][0]["stop_line_px"][0][1] - true[0][1]) < 2)
+
+
 def test_what_is_wrong_is_said_beside_its_step_and_marked(wizard: Wizard) -> None:
     handle(wizard, "lanes.0.confirm_line_px.0").focus()
     for _ in range(4):
