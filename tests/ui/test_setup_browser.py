@@ -198,6 +198,9 @@ def test_a_site_drawn_by_hand_judges_as_the_truth(browser: Browser, tmp_path: Pa
     site = tmp_path / "site.toml"
     with bare(browser, site) as wizard:
         assert "no lane yet" in wizard.state("lanes").inner_text()
+        wizard.open("saving")
+        wizard.page.get_by_text("Not yet possible. Lanes: Add one first.").wait_for()
+        wizard.open("lanes")
         for lane in truth()["lanes"]:
             wizard.add_lane(lane["stop_line_px"], lane["confirm_line_px"])
         wizard.state("lanes").filter(has_text="2 lanes").wait_for()

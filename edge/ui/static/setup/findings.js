@@ -8,9 +8,10 @@ export function findingIn(page) {
   return where ? `${where}: ${said}` : said;
 }
 
-/** Whose mistake it is: a lane, a signal group or a mask by its name. */
+/** Whose mistake it is: a lane, a signal group or a mask by its name; lanes as such where there is none. */
 function subjectOf(page, at) {
   const [table, place] = at.split(".");
+  if (at === "lanes") return page.t("Lanes");
   const row = page.site[table]?.[place];
   if (table === "masks" && row) return page.t("Mask {number}", { number: Number(place) + 1 });
   return row?.id ?? "";

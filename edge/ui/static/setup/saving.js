@@ -63,7 +63,7 @@ export class Saving {
         h(
           "p",
           { key: "problem", class: "note open" },
-          page.t("This is still missing: {words}", { words: findingIn(page) }),
+          page.t("Not yet possible. {words}", { words: findingIn(page) }),
         ),
       this.#refused && h("p", { key: "refused", class: "note bad", role: "alert" }, this.#refused),
       this.#done && this.#told(),
