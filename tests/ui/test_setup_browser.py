@@ -420,6 +420,19 @@ def test_ground_and_masks_are_drawn(wizard: Wizard) -> None:
     assert mask["region_px"] == pytest.approx([500, 30, 600, 150], abs=0.7)
 
 
+def test_boxes_beside_the_lamps_are_told(wizard: Wizard) -> None:
+    wizard.open("lamps")
+    wizard.button("Remove the lamps").click()
+    wizard.button("Draw the whole head instead").click()
+    wizard.asked("Drag a box round the whole signal head")
+    wizard.drag((560, 20), (580, 60))
+    wizard.page.locator("#lamps").get_by_text("No lamp was read there").wait_for()
+    wizard.button("Divide it into three lamps").click()
+    view = wizard.settled()["signal_groups"][0]["view"]
+    assert list(view) == ["red_px", "amber_px", "green_px"]
+    assert view["red_px"][3] < view["amber_px"][1]
+
+
 def test_a_renamed_group_takes_its_lanes_along(wizard: Wizard) -> None:
     wizard.open("lamps")
     name = wizard.page.locator("#lamps").get_by_label("Name")

@@ -198,15 +198,13 @@ function strokes(shape, pixel) {
   ];
 }
 
-/** Below the middle of what it names. */
+/** Below the middle of what it names, or above it. */
 function caption(shape, pixel) {
   const points = handlesOf(shape, pixel);
   const [x] = middle(points);
-  return h(
-    "text",
-    { key: "caption", class: "caption", x, y: Math.max(...points.map((point) => point[1])) + 16 * pixel },
-    shape.caption,
-  );
+  const rows = points.map((point) => point[1]);
+  const y = shape.captionAbove ? Math.min(...rows) - 7 * pixel : Math.max(...rows) + 16 * pixel;
+  return h("text", { key: "caption", class: "caption", x, y }, shape.caption);
 }
 
 /** How far a point is from a shape; inside of one that is not hollow it is nearer the smaller the shape is. */

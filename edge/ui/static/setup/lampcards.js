@@ -192,6 +192,9 @@ export class LampCards {
   #summary(bands, timeline) {
     const page = this.#page;
     const { duration_s, first_s } = page.store.video;
+    if (bands.every(([, , phase]) => phase === "unknown")) {
+      return page.t("No lamp was read there: draw the boxes onto the lenses.");
+    }
     const shares = totals(bands)
       .map(([phase, seconds]) => `${page.t(`phase ${phase}`)} ${seconds.toFixed(0)} s`)
       .join(", ");

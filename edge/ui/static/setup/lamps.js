@@ -22,14 +22,19 @@ export class Lamps {
     const used = new Set(page.site.lanes.map((lane) => lane.signal_group));
     const dark = page.site.signal_groups.filter((group) => used.has(group.id) && !this.isRead(group));
     if (!page.site.signal_groups.length) return { level: "open", words: page.t("no signal group yet") };
-    if (dark.length) return { level: "open", words: page.t("{group}: lamps missing", { group: dark[0].id }) };
+    if (dark.length) {
+      const sentence = dark[0].view ? page.t("{group}: no lamp is read", { group: dark[0].id }) : null;
+      return { level: "open", words: sentence ?? page.t("{group}: lamps missing", { group: dark[0].id }) };
+    }
     return { level: "good", words: page.t("every lane's lamps are known") };
   }
 
   /** Whether something says what the group shows: its lamps in the picture, wires, or what came with the recording. */
   isRead(group) {
-    const source = this.#page.store.judged?.lamps?.[group.id]?.source;
-    return Boolean(group.view || group.pins || source === "timeline");
+    const known = this.#page.store.judged?.lamps?.[group.id];
+    if (group.pins || known?.source === "timeline") return true;
+    const nothing = known?.bands.length && known.bands.every(([, , phase]) => phase === "unknown");
+    return Boolean(group.view) && !nothing;
   }
 
   render() {

@@ -2,7 +2,7 @@
 
 import { LaneCards } from "./lanecards.js";
 import { lineBeyond, middle, sameWay, wayBetween } from "./plane.js";
-import { differing, partners } from "./proposals.js";
+import { differing, partners, same } from "./proposals.js";
 
 export class Lanes {
   #page;
@@ -50,7 +50,7 @@ export class Lanes {
       });
     const stop = line("stop_line_px", "stop", "Stop line of {lane}");
     return [
-      { ...stop, caption: lane.id, dropped: () => this.#offerEdge(place) },
+      { ...stop, caption: lane.id, captionAbove: lane.direction[1] > 0, dropped: () => this.#offerEdge(place) },
       line("confirm_line_px", "confirm", "Confirm line of {lane}"),
       page.shapeAt(`lanes.${place}.direction`, {
         ...common,
@@ -94,7 +94,7 @@ export class Lanes {
     const first = await page.draw("line", words, this.#likelyStop());
     if (!first) return;
     this.#drawnStop = await this.#snapped(first);
-    const beyond = () => lineBeyond(this.#drawnStop, this.#likelyWay(), page.stage.size);
+    const beyond = () => this.#likelyConfirm(this.#drawnStop);
     if (!first.snap) {
       page.offerEdge(this.#drawnStop, (edge) => {
         this.#drawnStop = edge;
@@ -149,6 +149,12 @@ export class Lanes {
       [x - half, y],
       [x + half, y],
     ];
+  }
+
+  /** Where the confirm line of a stop line is likely: as proposed for it, else past it. */
+  #likelyConfirm(stop) {
+    const proposed = this.#page.store.proposal?.lanes.find((lane) => same(lane.stop_line_px, stop));
+    return proposed?.confirm_line_px ?? lineBeyond(stop, this.#likelyWay(), this.#page.stage.size);
   }
 
   #likelyWay() {

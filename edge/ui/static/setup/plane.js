@@ -72,7 +72,7 @@ export const sameWay = (a, b) => distance(unit(a), unit(b)) < 0.004;
 
 /** A line as far beyond another as a car's length looks there: where a confirm line may lie. */
 export function lineBeyond(stop, way, [width, height]) {
-  const reach = Math.max(distance(...stop) * 0.35, 0.04 * height);
+  const reach = Math.max(distance(...stop) * 0.45, 0.04 * height);
   const beyond = stop.map((end) => clamped(plus(end, times(way, reach)), [width, height]));
   const narrowed = 1 - 0.08 * Math.sign(-way[1]);
   const centre = middle(beyond);

@@ -60,11 +60,7 @@ export class Saving {
         ),
       ),
       store.problem &&
-        h(
-          "p",
-          { key: "problem", class: "note open" },
-          page.t("Not yet possible. {words}", { words: findingIn(page) }),
-        ),
+        h("p", { key: "problem", class: "note open" }, page.t("Not yet possible. {words}", { words: findingIn(page) })),
       this.#refused && h("p", { key: "refused", class: "note bad", role: "alert" }, this.#refused),
       this.#done && this.#told(),
     );

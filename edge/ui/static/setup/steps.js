@@ -58,6 +58,7 @@ export class Steps {
     if (!watch.done) return { level: "free", words: page.t("watching the recording …") };
     const count = judged?.passages.length ?? 0;
     const against = judged?.passages.filter(({ verdict }) => verdict === "violation").length ?? 0;
+    if (count === 1) return { level: "good", words: page.t("1 passage, {against} on red", { against }) };
     return { level: count ? "good" : "open", words: page.t("{count} passages, {against} on red", { count, against }) };
   }
 }
