@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from itertools import chain, groupby
 from operator import attrgetter
+from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from edge.config import PlaceError, View, site_of
@@ -15,7 +16,7 @@ from edge.proposals.site_text import site_name
 from edge.records import NS_PER_S, Contact
 from edge.ui.draft import BY_HAND, merged, notes, sketch, tables_of, tidied
 from edge.ui.lampreader import LampReader
-from edge.ui.trial import Trial, group_by_green, metre_grid, spans, told
+from edge.ui.trial import Trial, group_by_green, metre_grid, spans, told, widths_at
 from edge.ui.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -261,11 +262,14 @@ class Bench:
     def _above_paint(self, line: Segment) -> float:
         """By how much the line that boxes cross lies above the paint; none where it runs up the picture."""
         (x1, y1), (x2, y2) = line
+        scale = self._watcher.run.watching.small_px[0] / self._grid_px[0]
         if abs(y2 - y1) > abs(x2 - x1):
             return 0.0
         drawn = self.tables.get("lanes") or (self._proposal[0]["lanes"] if self._proposal else [])
-        contacts = [lane["contact"] for lane in drawn]
-        return above_paint_px(abs(x2 - x1) / LANE_WIDTHS, Contact(contacts[0]) if contacts else Contact.REAR)
+        contact = Contact(drawn[0]["contact"]) if drawn else Contact.REAR
+        widths = widths_at(((x1 / scale, y1 / scale), (x2 / scale, y2 / scale)), self._watcher.run.steps)
+        width_px = median(widths) * scale if widths else abs(x2 - x1) / LANE_WIDTHS
+        return above_paint_px(width_px, contact)
 
     def text(self) -> str:
         """The site file as it would be saved. Raises ConfigError."""

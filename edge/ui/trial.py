@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from edge.approach import Judged
     from edge.config import Calibration, Site
+    from edge.geometry import Segment
     from edge.records import LampEdge, PhaseInterval, Point, Size, TrackStep
     from edge.ui.draft import Tables
 
 Band = tuple[float, float, str, str | None]
 
-_BEYOND_M = 2
+_BEYOND_M = 10
 _MOST_GRID_M = 60
 _GRID_STEPS = 24
 
@@ -112,6 +113,18 @@ def told(one: Judged) -> dict[str, Any]:
         "speed_mps": passage.speed_mps,
         "doubts": [doubt.value for doubt in passage.doubts],
     }
+
+
+def widths_at(line: Segment, steps: Iterable[TrackStep]) -> list[float]:
+    """How wide the boxes are whose lower edge lies on a rather level line, or within a tenth of their height of it."""
+    (x1, y1), (x2, y2) = sorted(line)
+    found = []
+    for step in steps:
+        for left, top, right, bottom in (one.point.box_px for one in step.updates):
+            x = (left + right) / 2
+            if x1 <= x <= x2 and abs(y1 + (y2 - y1) * (x - x1) / (x2 - x1) - bottom) < (bottom - top) / 10:
+                found.append(right - left)
+    return found
 
 
 def spans(edges: Sequence[LampEdge], end_s: float) -> list[tuple[float, float, str]]:

@@ -171,8 +171,10 @@ def test_lamps_are_read_where_a_head_is_drawn(page: Page, state: Any) -> None:
     assert [phase for *_, phase in lamps["seen"]] == ["green", "amber", "red", "green"]
 
 
-def test_a_line_beside_the_paint_is_drawn_to_it(page: Page, state: Any) -> None:
-    line = state["site"]["lanes"][0]["stop_line_px"]
+@pytest.mark.parametrize("lanes", [[0], [1], [0, 1]])
+def test_a_line_beside_the_paint_is_drawn_to_where_boxes_cross_it(page: Page, state: Any, lanes: list[int]) -> None:
+    drawn = [state["site"]["lanes"][lane]["stop_line_px"] for lane in lanes]
+    line = [drawn[0][0], drawn[-1][1]]
     _, near = told(page, "/api/snap", {"line": [[x, y + 7] for x, y in line]})
     for (_, y), (_, true_y) in zip(near["line"], line, strict=True):
         assert y == pytest.approx(true_y, abs=3)
