@@ -173,7 +173,7 @@ class VideoSource:
         if self._finished or self._reader is not None:
             raise SourceError(f"{self.name} was read already: open it again")
         if self.is_live:
-            self._reader = _Reader(self)
+            self._reader = _Reader(self.read(), self.stats)
             return iter(self._reader)
         self._finished = True
         return self.read()
@@ -281,7 +281,8 @@ class VideoSource:
     def close(self) -> None:
         """Stop the reader, if any, and let go of the file or camera."""
         self._finished = True
-        if self._reader is None or self._reader.stop(2 * self._timeout_s):
+        reader, self._reader = self._reader, None
+        if reader is None or reader.stop(2 * self._timeout_s):
             self._container.close()  # never under a thread that still reads from it
 
     def __enter__(self) -> Self:
@@ -294,20 +295,24 @@ class VideoSource:
 
 
 class _Reader:
-    """Reads a live source on a thread of its own and keeps the newest pictures for whoever comes."""
+    """Reads a live source on a thread of its own and keeps the newest pictures for whoever comes.
 
-    def __init__(self, source: VideoSource) -> None:
-        self._source = source
+    Nothing that it holds leads back to it once it has ended. A circle would keep the decoder and its pictures until
+    Python looks for circles, which may be hours: a camera that is opened anew again and again would fill the memory.
+    """
+
+    def __init__(self, frames: Iterator[Frame], stats: VideoStats) -> None:
+        self._stats = stats
         self._backlog: deque[Frame] = deque()
         self._changed = threading.Condition()
         self._error: BaseException | None = None
         self._ended = False
-        self._thread = threading.Thread(target=self._run, name="video-reader", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(frames,), name="video-reader", daemon=True)
         self._thread.start()
 
-    def _run(self) -> None:
+    def _run(self, frames: Iterator[Frame]) -> None:
         try:
-            for frame in self._source.read():
+            for frame in frames:
                 if not self._keep(frame):
                     return
         except BaseException as error:  # noqa: BLE001 - carried over to the consumer's thread
@@ -321,7 +326,7 @@ class _Reader:
         with self._changed:
             if len(self._backlog) >= _LIVE_BACKLOG:
                 self._backlog.popleft()
-                self._source.stats.dropped += 1
+                self._stats.dropped += 1
             self._backlog.append(frame)
             self._changed.notify_all()
             return not self._ended
@@ -334,8 +339,12 @@ class _Reader:
                     break
                 frame = self._backlog.popleft()
             yield frame
-        if self._error is not None:
-            raise self._error
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # which its own traceback would hold
 
     def stop(self, within_s: float) -> bool:
         """End the thread, which a silent camera holds up for its time-out; tells whether it ended."""
@@ -344,4 +353,5 @@ class _Reader:
             self._backlog.clear()
             self._changed.notify_all()
         self._thread.join(within_s)
+        self._error = None
         return not self._thread.is_alive()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
+from collections import deque
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -95,3 +98,27 @@ def test_a_recording_ends_once() -> None:
         assert not video.is_live
         assert sum(1 for _ in video) == 650
         assert video.reopened == 0
+
+
+@pytest.mark.slow
+def test_a_source_that_failed_leaves_nothing_behind_for_python_to_find() -> None:
+    """Decoder and pictures go at once, and not when Python next looks for circles, which may be hours later."""
+    port = free_udp_port()
+    gone: list[weakref.ref[VideoSource]] = []
+
+    def watched() -> VideoSource:
+        video = opened(port)
+        gone.append(weakref.ref(video))
+        return video
+
+    gc.collect()
+    gc.disable()
+    try:
+        with live(VIDEO, port, 4), SteadyVideo(watched, patience_s=0.5, first_s=5.0) as video:
+            with pytest.raises(SourceError):
+                deque(video, maxlen=0)
+            assert gone[0]() is not None
+        del video
+        assert [ref() for ref in gone] == [None] * len(gone)
+    finally:
+        gc.enable()
