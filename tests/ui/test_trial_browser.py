@@ -123,6 +123,7 @@ def rows(page: BrowserPage) -> list[tuple[str, str, str]]:
     """The list of passages: time, lane and verdict as they are written."""
     if not page.locator("#step-trial").evaluate("step => step.open"):
         page.locator("#step-trial > summary").click()
+        page.locator("#step-trial[open]").wait_for()
     listed = page.locator(".passages li").all()
     parts = [[row.locator(name).inner_text() for name in (".at", ".more", ".verdict")] for row in listed]
     return [(at, more.split(" · ")[0], verdict.strip()) for at, more, verdict in parts]
@@ -183,6 +184,8 @@ def test_a_picture_has_the_boxes_that_were_seen_in_it(page: BrowserPage, replays
     assert all(drawn(page, edges))
     before = track_at(replays.of(FIRST), "violation", t_s - 0.2)[1]
     assert not drawn(page, [(before[0], before[3])])[0]
+    assert len(rows(page)) == 4
+    go(page, t_s + 0.2)
     picture(page, "trial-violation")
 
 
@@ -367,7 +370,8 @@ def test_axe_finds_no_serious_violation_in_the_trial(page: BrowserPage, scheme: 
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     if (scheme, width) in {("dark", WIDTH), ("light", 390)}:
-        picture(page, "trial-dark" if scheme == "dark" else "trial-phone", full=width == 390)
+        page.locator("#step-trial").scroll_into_view_if_needed()
+        picture(page, "trial-dark" if scheme == "dark" else "trial-phone")
 
 
 def test_the_trial_is_read_in_german(page: BrowserPage, replays: Replays) -> None:

@@ -9,7 +9,7 @@ const STEP_PX = 64; // ticks lie no nearer
 const ROW = 20;
 const GAP = 5;
 const RULER = 20;
-const END_PX = 10;
+const END_PX = 16;
 const LETTER_PX = 7.2; // about; words that find no room in a band are left out
 
 export class Timeline {

@@ -46,9 +46,12 @@ class Trial {
   #listen(canvas) {
     const { player } = this;
     const on = (source, name, act) => source.addEventListener(name, act);
-    on(this.#store, "site", () => this.#wait.asked());
+    on(this.#store, "site", () => {
+      this.#wait.asked();
+      this.#timeline.draw(); // its lanes may have other names now
+    });
     on(this.#store, "problem", () => this.#answered());
-    for (const name of ["judged", "site"]) on(this.#store, name, () => this.#drawAll());
+    on(this.#store, "judged", () => this.#drawAll());
     for (const name of ["watch", "frames"]) on(this.#store, name, () => this.#drawSoon());
     on(player, "time", () => this.#moved());
     on(player, "state", () => this.#drawTransport());
