@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def runtime_lock(root: Path) -> str:
-    """The part of requirements.lock that a node needs, by the notes in it: what the project depends on, with its page."""
+    """The part of requirements.lock that a node and its page need, by the notes in it."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     entries = re.split(r"\n(?=[a-z0-9])", (root / "requirements.lock").read_text(encoding="utf-8"))
     wanted = {_name(line) for line in (*project["dependencies"], *project["optional-dependencies"]["ui"])}
