@@ -8,9 +8,21 @@ from tests.ui.pages import folder_of
 from tests.verify.casefile import CaseFile, casefile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    from playwright.sync_api import Browser
+
 pytest.importorskip("starlette", reason="the page's extra is not installed: pip install 'stopline[ui]'")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests; each opens pages of its own in it."""
+    from tests.ui.browsing import chromium
+
+    with chromium() as running:
+        yield running
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from typing import TYPE_CHECKING
 
 import pyrage
@@ -14,43 +12,17 @@ from edge.keys import load_public_keys
 from edge.ui.decisions import check_chain
 from tests.command import stopline
 from tests.recordings import Recording
+from tests.ui.browsing import in_chromium, picture, violations
 from tests.ui.pages import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from playwright.sync_api import Browser
     from playwright.sync_api import Page as BrowserPage
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="the extra browser is not installed: script/bootstrap browser"
-)
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt install chromium)"),
-    pytest.mark.slow,
-]
-
-# What keeps Chromium from looking for its maker's servers; without a sandbox of its own it runs as root, too.
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-# Where pictures for the docs go, if anywhere: docs/pictures, say.
-PICTURES = os.environ.get("STOPLINE_PICTURES")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield running
-        running.close()
+pytestmark = [in_chromium, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -74,12 +46,12 @@ def sealed_replay(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(browser: object, sealed_replay: Path) -> Iterator[BrowserPage]:
+def page(browser: Browser, sealed_replay: Path) -> Iterator[BrowserPage]:
     """The list of cases in a browser that has just used the address; what went wrong in it fails the test."""
     (sealed_replay / "out/decisions.jsonl").unlink(missing_ok=True)
     words = ["--key", sealed_replay / "node.pub.pem", "--identity", sealed_replay / "age.key"]
     with served(sealed_replay / "out", *words, "--sign-with", sealed_replay / "reviewer.key") as running:
-        shown = browser.new_page(viewport={"width": 1200, "height": 900})  # type: ignore[attr-defined]
+        shown = browser.new_page(viewport={"width": 1200, "height": 900})
         troubles: list[str] = []
         shown.on(
             "console",
@@ -90,18 +62,6 @@ def page(browser: object, sealed_replay: Path) -> Iterator[BrowserPage]:
         yield shown
         shown.close()
         assert troubles == []
-
-
-def picture(page: BrowserPage, name: str, *, full: bool = False) -> None:
-    if PICTURES:
-        page.screenshot(path=f"{PICTURES}/{name}.jpg", type="jpeg", quality=80, full_page=full)
-
-
-def violations(page: BrowserPage) -> list[str]:
-    """What axe-core finds that is serious or worse."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    found = axe.Axe().run(page).response["violations"]
-    return [f"{one['id']}: {one['help']}" for one in found if one["impact"] in {"serious", "critical"}]
 
 
 def test_from_the_address_to_a_signed_decision(page: BrowserPage, sealed_replay: Path) -> None:

@@ -20,8 +20,8 @@ from edge.ui.decisions import Choice, Journal, Reason
 from tests.receive.fleet_of_cases import made
 from tests.receive.health_of_nodes import health
 from tests.receive.messages import judged
+from tests.ui.browsing import in_chromium, picture, violations
 from tests.ui.pages import served
-from tests.ui.test_browser import CHROMIUM, FLAGS, picture, playwright, violations
 from tests.verify.casefile import KEY
 
 if TYPE_CHECKING:
@@ -31,22 +31,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from playwright.sync_api import Page as BrowserPage
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt install chromium)"),
-    pytest.mark.slow,
-]
+pytestmark = [in_chromium, pytest.mark.slow]
 
 MONTH = "2026-05"
 START_MS = int(datetime(2026, 5, 1, tzinfo=UTC).timestamp() * 1000)
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield running
-        running.close()
 
 
 def a_months_messages(node: int) -> Iterator[tuple[int, bytes]]:

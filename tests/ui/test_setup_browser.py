@@ -15,8 +15,8 @@ import pytest
 from tests.command import stopline
 from tests.recordings import FIRST, Recording
 from tests.replay.test_fixtures import compared
+from tests.ui.browsing import PICTURES, in_chromium, picture, playwright, violations
 from tests.ui.pages import served
-from tests.ui.test_browser import CHROMIUM, FLAGS, PICTURES, picture, playwright, violations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Locator
     from playwright.sync_api import Page as BrowserPage
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt install chromium)"),
-    pytest.mark.slow,
-]
+pytestmark = [in_chromium, pytest.mark.slow]
 
 RECORDING = Recording(FIRST)
 STEPS = ("lanes", "lamps", "ground", "masks", "trial", "saving")
@@ -116,14 +113,6 @@ class Wizard:
             assert time.monotonic() < end_s, draft
             self.page.wait_for_timeout(50)
         return draft
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield running
-        running.close()
 
 
 @contextmanager

@@ -5,7 +5,6 @@ The ten are those of ``sim_fixtures/`` with three passages or more: a rule that 
 
 from __future__ import annotations
 
-import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import pytest
 
 from tests.command import Outcome, passages, stopline
 from tests.recordings import Recording, recordings
+from tests.ui.browsing import in_chromium
 from tests.ui.pages import served
 
 if TYPE_CHECKING:
@@ -20,14 +20,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-playwright = pytest.importorskip(
-    "playwright.sync_api", reason="the extra browser is not installed: script/bootstrap browser"
-)
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt install chromium)"),
-    pytest.mark.slow,
-]
+pytestmark = [in_chromium, pytest.mark.slow]
 TEN = [name for name in recordings() if len(Recording(name).truth["passages"]) >= 3]
 WITHIN_S = 0.35
 
@@ -54,18 +47,16 @@ def gives_its_truth(name: str, out: Path) -> bool:
     )
 
 
-def test_what_is_proposed_taken_and_saved_replays_to_the_truth_in_eight_of_ten(tmp_path: Path) -> None:
+def test_the_proposal_taken_and_saved_replays_to_the_truth_in_eight_of_ten(browser: Browser, tmp_path: Path) -> None:
     assert len(TEN) == 10
     replays: dict[str, Future[Outcome]] = {}
-    with playwright.sync_playwright() as driver, ThreadPoolExecutor(1) as pool:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+    with ThreadPoolExecutor(1) as pool:
         for name in TEN:
             site = tmp_path / f"{name}.toml"
             taken_and_saved(browser, name, site)
             recording, out = Recording(name), tmp_path / name
             words = ["--site", site, "--signal", recording.folder / "lamps.csv", "--out", out, "--no-evidence"]
             replays[name] = pool.submit(stopline, "replay", recording.video, *words, timeout_s=280)
-        browser.close()
     for name, done in replays.items():
         assert done.result().code == 0, (name, done.result().err)
     right = [name for name in TEN if gives_its_truth(name, tmp_path / name)]

@@ -17,8 +17,8 @@ from PIL import Image
 
 from edge.ui.catalogue import Words
 from tests.recordings import FIRST, Recording
+from tests.ui.browsing import in_chromium, picture, violations
 from tests.ui.pages import served
-from tests.ui.test_browser import CHROMIUM, FLAGS, picture, playwright, violations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +30,7 @@ if TYPE_CHECKING:
 
     from tests.recordings import Replays
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: apt install chromium)"),
-    pytest.mark.slow,
-]
+pytestmark = [in_chromium, pytest.mark.slow]
 
 WIDTH, HEIGHT = 1200, 1000
 SMALL = (160, 90)
@@ -42,14 +39,6 @@ PUT = (
     "site => fetch('/api/site', {method: 'PUT', body: JSON.stringify(site),"
     " headers: {'content-type': 'application/json'}}).then(answer => answer.status)"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield running
-        running.close()
 
 
 @contextmanager
