@@ -49,6 +49,13 @@ class Approach:
         }
         self._waiting: list[Passage] = []
 
+    def set_clock_uncertainty(self, seconds: float) -> None:
+        """Deduct so much from every red time from now on: how closely lamps read in the picture are known.
+
+        It follows from the camera's rate, which is not known before the camera is there.
+        """
+        self._rules = {lane.id: _rule(self._site, lane, seconds) for lane in self._site.lanes}
+
     @property
     def skipped(self) -> int:
         """Frames that were not later than the one before, and so were left out."""

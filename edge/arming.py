@@ -20,7 +20,7 @@ import numpy as np
 from edge import __version__, event, machine
 from edge.clock import chrony_bound_ms, monotonic_to_utc
 from edge.commissioning import Commissioned, Fitness, compare, read_record, read_view, software_sha256
-from edge.errors import ConfigError, StoplineError
+from edge.errors import ConfigError, NodeError, StoplineError
 from edge.health import (
     ArmingMachine,
     Change,
@@ -37,6 +37,7 @@ from edge.outbox import Message
 from edge.picture_check import SMALL_PX, PictureCheck
 from edge.records import NS_PER_S
 from edge.view import ViewCheck
+from edge.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,6 +61,10 @@ _CLOCK_EVERY_S = 2.0
 _MACHINE_EVERY_S = 5.0
 _FILES_EVERY_S = 60.0
 _JOIN_S = 15.0
+# The checks are weighed four times a second. Where that stands still (a disk that hangs, a program that does not
+# answer) nothing is known: first no violation is recorded any more, then the node ends, to be started again.
+STALE_S: Final = 10.0
+STUCK_S: Final = 60.0
 _NS_PER_MS = 1_000_000
 _MB = 1_000_000
 
@@ -88,9 +93,19 @@ class Watched:
 
 
 class Arming:
-    """Runs from ``with`` on. ``tell`` is called with each change, on whichever thread it happens."""
+    """Runs from ``with`` on. ``tell`` is called with each change, on whichever thread it happens.
 
-    def __init__(self, watched: Watched, tell: Callable[[Change, Commissioned | None], None]) -> None:
+    Where the checks stand still nothing is recorded after ``stale_s``, and ``check`` fails after ``stuck_s``.
+    """
+
+    def __init__(
+        self,
+        watched: Watched,
+        tell: Callable[[Change, Commissioned | None], None],
+        *,
+        stale_s: float = STALE_S,
+        stuck_s: float = STUCK_S,
+    ) -> None:
         self._watched = watched
         self._tell = tell
         checks = [*NEEDED, *([CheckName.LAMP_AGREEMENT] if watched.lamp_agreement else [])]
@@ -107,8 +122,11 @@ class Arming:
         self._due_s: dict[str, float] = {}
         self._clock_ms: float | None = None
         self.commissioned: Commissioned | None = None
+        self._stale_s = stale_s
+        self._stuck_s = stuck_s
+        self._looked_ns = time.monotonic_ns()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="arming", daemon=True)
+        self._worker = Worker("arming", self._run)
 
     def __enter__(self) -> Self:
         self._report(self._watched.self_test())
@@ -116,7 +134,8 @@ class Arming:
         self._check_clock()
         self._check_machine()
         self._step()
-        self._thread.start()
+        self._looked_ns = time.monotonic_ns()
+        self._worker.start()
         return self
 
     def __exit__(
@@ -127,7 +146,19 @@ class Arming:
     def close(self) -> None:
         """Watch no more, since the video has ended as it was asked to; harmless when done twice."""
         self._over.set()
-        self._thread.join(_JOIN_S)
+        self._worker.join(_JOIN_S)
+
+    def check(self) -> None:
+        """NodeError where the watch has failed or stands still: without it nobody knows whether the node may record."""
+        self._worker.check()
+        if self._worker.is_alive and self._unlooked_s > self._stuck_s:
+            raise NodeError(
+                f"the node's checks have not been made for {self._stuck_s:.0f} s: look at its disk, and start it again"
+            )
+
+    @property
+    def _unlooked_s(self) -> float:
+        return (time.monotonic_ns() - self._looked_ns) / NS_PER_S
 
     @property
     def status(self) -> Status:
@@ -154,7 +185,9 @@ class Arming:
             self._step()
 
     def may_record(self, t_cross_ns: int) -> bool:
-        """Whether the node has been armed all the time since a crossing."""
+        """Whether the node has been armed all the time since a crossing, as far as the checks have been made."""
+        if self._worker.error is not None or self._unlooked_s > self._stale_s:
+            return False
         with self._lock:
             return self._machine.armed_throughout(t_cross_ns, time.monotonic_ns())
 
@@ -169,6 +202,7 @@ class Arming:
                 if self._is_due(name, every_s):
                     check()
             self._step()
+            self._looked_ns = time.monotonic_ns()
 
     def _is_due(self, name: str, every_s: float) -> bool:
         now_s = time.monotonic()

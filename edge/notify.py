@@ -27,6 +27,10 @@ class ServiceManager:
         self._clock_s = clock_s
         self._told_s: float | None = None
 
+    def waiting(self) -> None:
+        """The node is put together and waits for its camera."""
+        self._tell("STATUS=Waiting for the camera")
+
     def progress(self) -> None:
         """A picture has been judged. The first one means ready; at most once a second the watchdog is fed."""
         now_s = self._clock_s()

@@ -20,6 +20,7 @@ from edge.errors import StoplineError
 from edge.latency import Deliveries, Durations
 from edge.messages import Health, Signal
 from edge.records import NS_PER_S, Phase
+from edge.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -111,23 +112,31 @@ class Telemetry:
         self._told_frames = 0
         self._telling = threading.Lock()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
+        self._worker = Worker("telemetry", self._run)
 
     def __enter__(self) -> Self:
         if self._is_told:
-            self._thread.start()
+            self._worker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        if self._thread.is_alive():
-            self._thread.join(_JOIN_S)
+        self._worker.join(_JOIN_S)
+
+    def check(self) -> None:
+        """NodeError where the thread has failed: a node that no longer says how it is must be started again."""
+        self._worker.check()
 
     @property
     def _is_told(self) -> bool:
         return self._uplink is not None or self._also is not None
+
+    @property
+    def frames(self) -> int:
+        """How many pictures have been judged so far."""
+        return self._frames
 
     def frame(self, t_ns: int = 0) -> None:
         """One more frame, taken at ``t_ns``, has been judged; called in the main thread."""
@@ -142,7 +151,7 @@ class Telemetry:
                 self._say(group, shown)
         if self._checkpoints is not None:
             self._checkpoints.look(now_s)
-        if not self._thread.is_alive() and self._is_due:
+        if not self._worker.is_alive and self._is_due:
             self.health()
 
     @property

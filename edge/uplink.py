@@ -23,6 +23,7 @@ from edge.confirmation import Confirmations, Confirmed
 from edge.errors import BrokerError, StoplineError, SubscriptionError
 from edge.messages import encoded
 from edge.mqtt import MAX_IN_FLIGHT, Ack, Connection, Publication, Received, Topics
+from edge.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -265,13 +266,13 @@ class Uplink:
         self._closing = threading.Event()
         self._close_by_s = 0.0
         self._connect_check()
-        self._thread = threading.Thread(target=self._run, name="stopline-uplink", daemon=True)
+        self._worker = Worker("uplink", self._run)
 
     @property
     def state(self) -> State:
         """How it stands now; may be asked from any thread."""
         return State(
-            self._thread.is_alive(),
+            self._worker.is_alive,
             self._connected.is_set(),
             self._trouble,
             self._refusal,
@@ -286,7 +287,7 @@ class Uplink:
     def start(self) -> None:
         """Begin to connect and send, what an earlier run was refused included."""
         self._queue.retry()
-        self._thread.start()
+        self._worker.start()
 
     def wait_connected(self, timeout_s: float) -> None:
         """Wait until the broker has accepted this node; BrokerError says why it has not."""
@@ -306,12 +307,15 @@ class Uplink:
         self._checkpoint = Publication(self.topics.checkpoint, note, _PLAIN, retain=True)
         self._checkpoint_said = False
 
+    def check(self) -> None:
+        """NodeError where the thread has failed for another reason than the broker: nothing is sent any more."""
+        self._worker.check()
+
     def close(self, timeout_s: float) -> int:
         """Send what is left for at most ``timeout_s``, say goodbye, end the thread; says how many messages remain."""
         self._close_by_s = self._clock.now_s() + timeout_s
         self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s + _JOIN_MARGIN_S)
+        self._worker.join(timeout_s + _JOIN_MARGIN_S)
         left = self._queue.counts()
         return left.pending + left.refused
 

@@ -6,19 +6,28 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def free_udp_port() -> int:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def wait_for_listener(port: int, within_s: float = 60.0) -> None:
+    """Until somebody has opened the port: a node does so once all else of it is loaded."""
+    give_up_s = time.monotonic() + within_s
+    wanted = f":{port:04X}"
+    while not any(line.split()[1].endswith(wanted) for line in Path("/proc/net/udp").read_text().splitlines()[1:]):
+        assert time.monotonic() < give_up_s, f"nobody listens to UDP port {port}"
+        time.sleep(0.05)
 
 
 def send_live(video: Path, port: int, seconds: float, over: threading.Event | None = None) -> None:

@@ -66,12 +66,18 @@ def check_views(site: Site, file: Path) -> None:
 
 def check_aspect(site: Site, name: str, size_px: Size) -> None:
     """ConfigError where a video is of another aspect than the site's grid: geometry scales to its own alone."""
-    (width, height), (grid_width, grid_height) = size_px, site.camera.size_px
-    if abs(width * grid_height / (height * grid_width) - 1) > _ASPECT_TOLERANCE:
+    if not fits_grid(site, size_px):
+        (width, height), (grid_width, grid_height) = size_px, site.camera.size_px
         raise ConfigError(
             f"{name} is {width} x {height}, another aspect than the site's camera.size_px of "
             f"{grid_width} x {grid_height}: give the recording the lines were drawn on, or draw them anew"
         )
+
+
+def fits_grid(site: Site, size_px: Size) -> bool:
+    """Whether a picture's width and height are in the proportion of the site's grid."""
+    (width, height), (grid_width, grid_height) = size_px, site.camera.size_px
+    return abs(width * grid_height / (height * grid_width) - 1) <= _ASPECT_TOLERANCE
 
 
 def ring_for(evidence: Evidence, site: Site) -> PacketRing:

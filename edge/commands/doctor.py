@@ -17,7 +17,7 @@ import numpy as np
 from edge import __version__, machine
 from edge.approach import phase_times
 from edge.clock import chrony_bound_ms
-from edge.commands.chain import detector_for, wiring
+from edge.commands.chain import detector_for, fits_grid, wiring
 from edge.commands.queue import list_outbox
 from edge.commissioning import Fitness, compare, read_record, read_view, software_sha256
 from edge.config import load_node, load_site
@@ -52,7 +52,6 @@ WATCH_S: Final = 4.0
 RENEW_DAYS: Final = 30
 _LEAST_SHARE = 0.8  # of the frame rate that the camera promises
 _SLOWEST_FPS = 5.0
-_ASPECT_TOLERANCE = 0.02
 _TRIES = 15
 _ANSWER_S = 10.0
 
@@ -140,15 +139,14 @@ class _Camera:
 
     def __init__(self, request: DoctorRequest, site: Site) -> None:
         self._request = request
-        self._camera = site.camera
-        self._grid_px = site.camera.size_px
+        self._site = site
         self.fps: float | None = None
 
     def look(self) -> str:
         """Its size and rate. SourceError where it gives no pictures."""
         source = self._request.source
         assert source is not None
-        with _opened(source, self._camera) as video:
+        with _opened(source, self._site.camera) as video:
             size_px, promised = video.size_px, video.average_fps
             times_s = list(_arrivals(video, self._request.watch_s)) if video.is_live else []
         self._check_aspect(size_px)
@@ -163,8 +161,8 @@ class _Camera:
         return f"{size_px[0]} x {size_px[1]}, {rate}"
 
     def _check_aspect(self, size_px: Size) -> None:
-        (width, height), (grid_width, grid_height) = size_px, self._grid_px
-        if abs(width * grid_height / (height * grid_width) - 1) > _ASPECT_TOLERANCE:
+        if not fits_grid(self._site, size_px):
+            (width, height), (grid_width, grid_height) = size_px, self._site.camera.size_px
             raise _FailureError(
                 f"it gives {width} x {height}, another aspect than the site's camera.size_px of {grid_width} x "
                 f"{grid_height}: set the camera as it was when the lines were drawn, or draw them anew"

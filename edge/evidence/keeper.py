@@ -23,6 +23,7 @@ from edge.evidence.shipment import ship
 from edge.machine import give_back_memory
 from edge.outbox import Case, Message
 from edge.records import NS_PER_S
+from edge.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,11 +111,10 @@ class CaseKeeper:
         self._changed = threading.Condition()
         self._ending = False
         self._given_up = False
-        self._error: BaseException | None = None
         self._left_open: OutboxError | None = None
         self._recover()
-        self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
-        self._thread.start()
+        self._worker = Worker("evidence", self._run)
+        self._worker.start()
 
     @property
     def waiting(self) -> int:
@@ -132,13 +132,16 @@ class CaseKeeper:
         with self._changed:
             self._waiting.append(_Waiting(case, hold))
             self._changed.notify_all()
-        if self._error is not None:
-            raise self._error  # nobody would complete it: the node must end, and complete it when it starts again
+        self._worker.check()  # else nobody would complete it before the next start
+
+    def check(self) -> None:
+        """NodeError where the thread has failed: nobody completes its cases then but the next start."""
+        self._worker.check()
 
     def keep_pace(self) -> None:
         """Wait while too many cases are ready and not made yet; a recording can wait, so that no picture is lost."""
         with self._changed:
-            while self._thread.is_alive() and sum(one.hold.is_ready for one in self._waiting) > _READY_AT_ONCE:
+            while self._worker.is_alive and sum(one.hold.is_ready for one in self._waiting) > _READY_AT_ONCE:
                 self._changed.wait(_POLL_S)
 
     def close(self, within_s: float | None = None) -> None:
@@ -149,9 +152,9 @@ class CaseKeeper:
         with self._changed:
             self._ending = True
             self._changed.notify_all()
-        self._thread.join(within_s)
+        self._worker.join(within_s)
         self._given_up = True
-        error = self._error or self._left_open
+        error = self._worker.error or self._left_open
         if error is not None:
             raise error
 
@@ -161,15 +164,12 @@ class CaseKeeper:
 
     def _run(self) -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
-        try:
-            while (one := self._next()) is not None:
-                self._complete(one.case, self._media(one))
-                with self._changed:
-                    self._waiting.popleft()
-                    self._changed.notify_all()
-                give_back_memory()
-        except BaseException as error:  # noqa: BLE001 - raised again by close, in the main thread
-            self._error = error
+        while (one := self._next()) is not None:
+            self._complete(one.case, self._media(one))
+            with self._changed:
+                self._waiting.popleft()
+                self._changed.notify_all()
+            give_back_memory()
 
     def _next(self) -> _Waiting | None:
         """The oldest case once its pictures are there; None where none will come any more."""

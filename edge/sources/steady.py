@@ -1,11 +1,11 @@
-"""A live source that is opened anew when it fails, so that a camera may restart without the node doing so."""
+"""A live source that is waited for, and opened anew when it fails: a camera may restart without the node doing so."""
 
 from __future__ import annotations
 
 import threading
 import time
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from edge.errors import SourceError
 from edge.sources.video import VideoStats
@@ -23,13 +23,36 @@ PATIENCE_S: Final = 25.0
 FIRST_S: Final = 75.0
 _PAUSE_S = 0.5
 
+_Opened = TypeVar("_Opened")
+
+
+def awaited(
+    opened: Callable[[], _Opened], over: threading.Event, tell: Callable[[str], None], for_s: float = FIRST_S
+) -> _Opened | None:
+    """What ``opened`` gives, tried for so long, since a camera may start more slowly than the node.
+
+    None where ``over`` was set meanwhile. SourceError as the last try raised it; ``tell`` is given the first one.
+    """
+    give_up_s = time.monotonic() + for_s
+    told = False
+    while not over.is_set():
+        try:
+            return opened()
+        except SourceError as error:
+            if time.monotonic() >= give_up_s:
+                raise
+            if not told:
+                tell(f"{error}; it is tried again for a while")
+            told = True
+            over.wait(_PAUSE_S)
+    return None
+
 
 class SteadyVideo:
     """What ``VideoSource`` is, for as long as the camera comes back within ``patience_s`` each time; iterate once.
 
-    ``opened`` opens the source; the first time it is tried for ``first_s``, since a camera may start more slowly than
-    the node. ``tell`` is given a sentence whenever it is lost and found. Frames are numbered through. ``reopened``
-    counts how often it was opened anew.
+    ``opened`` opens the source. ``tell`` is given a sentence whenever it is lost and found. Frames are numbered
+    through. ``reopened`` counts how often it was opened anew.
     """
 
     def __init__(
@@ -37,7 +60,6 @@ class SteadyVideo:
         opened: Callable[[], VideoSource],
         tell: Callable[[str], None] = lambda _: None,
         patience_s: float = PATIENCE_S,
-        first_s: float = 0.0,
     ) -> None:
         self._opened = opened
         self._tell = tell
@@ -45,7 +67,7 @@ class SteadyVideo:
         self._over = threading.Event()
         self._changing = threading.Lock()
         self._before = VideoStats()
-        self._video = self._first(time.monotonic() + first_s)
+        self._video = opened()
         self.reopened = 0
 
     @property
@@ -84,19 +106,6 @@ class SteadyVideo:
                     self._reopen(error)
             if self._over.is_set() or not self.is_live:
                 return
-
-    def _first(self, give_up_s: float) -> VideoSource:
-        told = False
-        while True:
-            try:
-                return self._opened()
-            except SourceError as error:
-                if time.monotonic() >= give_up_s:
-                    raise
-                if not told:
-                    self._tell(f"{error}; it is tried again for a while")
-                told = True
-                self._over.wait(_PAUSE_S)
 
     def _reopen(self, error: SourceError) -> None:
         """Open the source anew, trying for as long as there is patience."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from edge import __version__, event, verify
 from edge.arming import Arming, StateEvents, Watched, fitness_now
 from edge.commissioning import RECORD, Fitness, write_record
 from edge.config import Health, load_site
+from edge.errors import NodeError
 from edge.health import Change, CheckName, Finding, Outcome, State
 from edge.keys import create_key, trust
 from edge.outbox import Outbox
@@ -72,14 +74,14 @@ class Bench:
 
     folder: Path
     key: FileKey
-    bound_ms: float | None = 1.0
+    clock: Callable[[], float | None] = lambda: 1.0
     site_sha256: str = SITE.sha256
     told: list[Change] = field(default_factory=list)
     shown: Shown = field(default_factory=Shown)
     camera: Callable[[NDArray[uint8]], NDArray[uint8]] = lambda picture: picture
     frames: int = 0
 
-    def arming(self) -> Arming:
+    def arming(self, **patience: float) -> Arming:
         watched = Watched(
             SITE,
             "n",
@@ -88,9 +90,9 @@ class Bench:
             Health(disk_free_mb=10, temperature_c=120),
             fitness_now(lambda: self.site_sha256, "b" * 64),
             lambda: GOOD,
-            clock_bound_ms=lambda: self.bound_ms,
+            clock_bound_ms=lambda: self.clock(),  # noqa: PLW0108 - it changes while it is asked
         )
-        return Arming(watched, self._tell)
+        return Arming(watched, self._tell, **patience)
 
     def _tell(self, change: Change, _: Commissioned | None) -> None:
         self.told.append(change)
@@ -155,8 +157,34 @@ def test_a_silent_camera_disarms(bench: Bench) -> None:
         assert [reason.check for reason in arming.status.reasons] == [CheckName.PICTURE]
 
 
+def checked(arming: Arming) -> bool:
+    arming.check()
+    return False
+
+
+@pytest.mark.parametrize("failing", ["raises", "hangs"])
+def test_checks_that_fail_or_hang_record_nothing_and_end_the_node(bench: Bench, failing: str) -> None:
+    """Nobody knows then whether the camera still looks where it did: that must not count as armed for ever."""
+    hang = threading.Event()
+
+    def broken() -> float:
+        if failing == "hangs":
+            hang.wait(20)
+        raise ValueError("nobody thought of this")
+
+    with bench.arming(stale_s=1.0, stuck_s=2.0) as arming:
+        bench.play(arming, lambda: arming.status.state is State.ARMED)
+        crossed_ns = time.monotonic_ns()
+        assert arming.may_record(crossed_ns)
+        bench.clock = broken
+        bench.play(arming, lambda: not arming.may_record(crossed_ns))
+        with pytest.raises(NodeError, match=r"arming thread failed|checks have not been made"):
+            bench.play(arming, lambda: checked(arming))
+        hang.set()
+
+
 def test_a_clock_that_is_not_known_never_arms(bench: Bench) -> None:
-    bench.bound_ms = None
+    bench.clock = lambda: None
     with bench.arming() as arming:
         bench.play(arming, lambda: [reason.check for reason in arming.status.reasons] == [CheckName.CLOCK])
     assert len(bench.told) == 1

@@ -18,7 +18,7 @@ from edge.keys import create_key, trust
 from edge.outbox import Outbox
 from tests.bench import commission, lamps_with_past, path_with_chronyc
 from tests.command import ROOT, running_stopline, stopline
-from tests.live import free_udp_port, send_live
+from tests.live import free_udp_port, send_live, wait_for_listener
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +47,7 @@ def test_a_live_camera_is_judged_and_the_node_ends_in_order(tmp_path: Path) -> N
     commission(CASE, node_file)
     words = ["--site", CASE / "site.toml", "--node", node_file, "--signal", lamps]
     with running_stopline("run", camera, *words, path=path_with_chronyc(tmp_path / "bin")) as node:
-        time.sleep(3.0)  # until the detector is loaded; what is sent before is not missed by a real camera either
+        wait_for_listener(port)
         send_live(CASE / "video.mp4", port, _SENT_S)
         time.sleep(1.0)
         node.send_signal(signal.SIGTERM)
@@ -89,7 +89,7 @@ def test_a_node_that_was_not_commissioned_judges_and_records_nothing(tmp_path: P
     lamps = lamps_with_past(CASE, tmp_path)
     words = ["--site", CASE / "site.toml", "--node", _node_file(tmp_path), "--signal", lamps]
     with running_stopline("run", camera, *words, path=path_with_chronyc(tmp_path / "bin")) as node:
-        time.sleep(3.0)
+        wait_for_listener(port)
         send_live(CASE / "video.mp4", port, _SENT_S)
         time.sleep(1.0)
         node.send_signal(signal.SIGTERM)

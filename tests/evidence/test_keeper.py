@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edge import event
-from edge.errors import ModelError, OutboxError
+from edge.errors import ModelError, NodeError, OutboxError
 from edge.evidence.keeper import NO_ROOM, RESTARTED, CaseKeeper, Finished, Span
 from edge.evidence.ring import PacketRing
 from edge.outbox import Outbox
@@ -181,7 +181,9 @@ def test_a_keeper_that_has_failed_takes_no_more_without_a_word(tmp_path: Path) -
         keeper.take(document, CROSSED_NS, CONFIRMED_NS)
         with pytest.raises(RuntimeError):
             keeper.close()
-        with pytest.raises(RuntimeError):
+        with pytest.raises(NodeError, match=r"the evidence thread failed .*nobody thought of this"):
+            keeper.check()
+        with pytest.raises(NodeError, match="evidence"):
             keeper.take(document, CROSSED_NS, CONFIRMED_NS)
         assert len(outbox.open_cases()) == 1
 

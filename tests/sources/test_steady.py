@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.errors import SourceError
-from edge.sources.steady import SteadyVideo
+from edge.sources.steady import SteadyVideo, awaited
 from edge.sources.video import VideoSource, open_video
 from tests.command import ROOT
 from tests.live import free_udp_port, live, send_live
@@ -83,14 +83,30 @@ def test_what_was_never_there_fails_at_once() -> None:
 def test_a_camera_that_starts_more_slowly_than_the_node_is_waited_for() -> None:
     port = free_udp_port()
     told: list[str] = []
-    late = threading.Timer(2.5, lambda: send_live(VIDEO, port, 4.0))
+    enough = threading.Event()
+    late = threading.Timer(2.5, lambda: send_live(VIDEO, port, 20.0, enough))
     late.start()
-    with SteadyVideo(lambda: opened(port), told.append, first_s=30.0) as video:
+    video = awaited(lambda: SteadyVideo(lambda: opened(port)), threading.Event(), told.append, for_s=30.0)
+    assert video is not None
+    with video:
         assert next(iter(video)).sequence >= 0
         assert video.reopened == 0
+    enough.set()
     late.join(10)
     (words,) = told
     assert "tried again" in words
+
+
+def test_a_camera_is_waited_for_no_longer_than_it_may_be() -> None:
+    over = threading.Event()
+
+    def absent() -> None:
+        raise SourceError("it is not there")
+
+    with pytest.raises(SourceError, match="not there"):
+        awaited(absent, over, lambda _: None, for_s=0.0)
+    threading.Timer(0.2, over.set).start()
+    assert awaited(absent, over, lambda _: None, for_s=30.0) is None
 
 
 def test_a_recording_ends_once() -> None:
@@ -114,7 +130,7 @@ def test_a_source_that_failed_leaves_nothing_behind_for_python_to_find() -> None
     gc.collect()
     gc.disable()
     try:
-        with live(VIDEO, port, 4), SteadyVideo(watched, patience_s=0.5, first_s=5.0) as video:
+        with live(VIDEO, port, 4), SteadyVideo(watched, patience_s=0.5) as video:
             with pytest.raises(SourceError):
                 deque(video, maxlen=0)
             assert gone[0]() is not None

@@ -306,7 +306,7 @@ def test_the_worker_has_a_name_and_ends(broker: Mosquitto, outbox: Outbox) -> No
     uplink = uplink_of(settings(broker), outbox)
     uplink.start()
     started = set(threading.enumerate()) - before
-    assert {thread.name for thread in started} == {"stopline-uplink"}
+    assert {thread.name for thread in started} == {"uplink"}
     uplink.close(5)
     assert not any(thread.is_alive() for thread in started)
 
