@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from soak_bench import ROOT, Camera, Clock, LampFault, Node, fresh_folder, prepare
+from soak_bench import FAULTS, ROOT, Camera, Clock, LampFault, Node, fresh_folder, prepare
 
 sys.path.insert(0, str(ROOT))
 
@@ -41,6 +42,12 @@ MOST_LOAD = 2.0 * (os.cpu_count() or 1)
 COMMISSIONED_OVER_S = 10.0
 FAULT_EVERY_S = 75.0
 LAMPS_FAIL_S = 2.0
+ALL_KINDS_FROM_MIN = 60.0
+MOST_NOT_JUDGED = 0.1
+KINDS = (
+    *("killed", "camera silent for 4 s", "camera silent for 12 s", "camera away for 45 s", "camera frozen"),
+    *("camera covered", "clock off by 250 ms", "broker killed", *(f"lamps: {kind}" for kind in FAULTS)),
+)
 LAMPS_FIRST_SEEN_S = 9.0  # the first phase that begins in the timeline: an amber
 
 
@@ -75,6 +82,7 @@ class Report:
     faults: list[Timed] = field(default_factory=list)
     not_judged: int = 0
     unseen: int = 0
+    lives_unplaced: int = 0
     memory_mb: float = 0.0
     slope_mb_h: float | None = None
     slope_over_s: float = 0.0
@@ -148,20 +156,19 @@ class Soak:
         self.report = Report()
 
     def run(self, duration_s: float) -> None:
-        """Faults one after the other; the node itself is killed at first and at last, and lives long in between."""
+        """Faults one after the other; what ends the node comes at first and at last, and it lives long in between."""
         end_s = self._began_s + duration_s
-        kills_s = min(WARM_S / 2, duration_s / 8)
+        ends_s = min(WARM_S / 2, duration_s / 8)
         self._rest(min(20.0, duration_s / 10))
-        injections = [self._short_stall, self._clock_step, self._long_stall, self._broker_loss]
-        number = 0
+        survived = itertools.cycle(
+            [self._short_stall, self._clock_step, self._frozen, self._long_stall, self._broker_loss, self._covered]
+        )
+        fatal = itertools.cycle([self._kill, self._away])
         self._kill()
         while (now_s := time.monotonic()) < end_s - 30:
             self._rest(min(FAULT_EVERY_S, duration_s / 12))
-            if now_s < self._began_s + kills_s or now_s > end_s - kills_s:
-                self._kill()
-                continue
-            injections[number % len(injections)]()
-            number += 1
+            at_edge = now_s < self._began_s + ends_s or now_s > end_s - ends_s
+            next(fatal if at_edge else survived)()
         self._kill()
         self._rest(20.0)
 
@@ -188,10 +195,26 @@ class Soak:
     def _long_stall(self) -> None:
         self._stall("camera silent for 12 s", 12.0)
 
+    def _away(self) -> None:
+        """For longer than the node has patience: it ends, is started anew, and waits for the camera."""
+        self._node.expect_end(1)
+        self._stall("camera away for 45 s", 45.0)
+        self._rest(10.0)
+
+    def _frozen(self) -> None:
+        self._spoil("frozen")
+
+    def _covered(self) -> None:
+        self._spoil("covered")
+
+    def _spoil(self, how: str) -> None:
+        at_s = self._camera.fail(how, 10.0)
+        self._note(f"camera {how}", at_s, lambda: self._watcher.first(at_s, _picture_is_bad))
+        self._rest(max(0.0, at_s + 12.0 - time.monotonic()))
+
     def _stall(self, what: str, seconds: float) -> None:
-        at_s = time.monotonic()
+        at_s = self._camera.fail("silent", seconds)
         self._silences_s.append((at_s, at_s + seconds))
-        self._camera.stall(seconds)
         self._note(what, at_s, lambda: self._watcher.first(at_s, _is_silent))
         self._rest(max(0.0, at_s + seconds - time.monotonic()) + 5.0)
 
@@ -231,7 +254,7 @@ class Soak:
         report.minutes = round((time.monotonic() - self._began_s) / 60, 1)
         report.load_average = round(sum(load for _, load in self._loads) / len(self._loads), 1)
         lives = self._node.lives
-        report.crashes = sum(life.code is not None and not life.killed for life in lives[:-1])
+        report.crashes = sum(life.code != life.meant for life in lives[:-1])
         report.last_code = lives[-1].code
         report.faults += self._lamp_faults(lamp_faults)
         self._weigh_memory()
@@ -249,6 +272,7 @@ class Soak:
             heard = [(at_s, one) for at_s, one in self._watcher.signals if began_s <= at_s < ended_s]
             north = [(at_s, one) for at_s, one in heard if one["group"] == "north"]
             if not north or north[0][1]["phase"] != "amber":
+                self.report.lives_unplaced += 1
                 continue
             zero_s = north[0][1]["t_s"] - LAMPS_FIRST_SEEN_S
             for fault in planned:
@@ -315,10 +339,16 @@ def _is_silent(health: dict[str, Any]) -> bool:
 
 
 def _clock_is_bad(health: dict[str, Any]) -> bool:
-    arming = health["arming"]
-    if arming is not None and any(one["check"] == "clock" and one["outcome"] == "not_ok" for one in arming["checks"]):
-        return True
-    return bool((health["machine"]["clock_bound_ms"] or 0) > 100)
+    return _is_bad("clock", health) or bool((health["machine"]["clock_bound_ms"] or 0) > 100)
+
+
+def _picture_is_bad(health: dict[str, Any]) -> bool:
+    return _is_bad("picture", health)
+
+
+def _is_bad(check: str, health: dict[str, Any]) -> bool:
+    found = (health["arming"] or {}).get("checks", [])
+    return any(one["check"] == check and one["outcome"] == "not_ok" for one in found)
 
 
 def _slope(points: list[tuple[float, float]]) -> float:
@@ -336,6 +366,7 @@ def problems(report: Report) -> list[str]:
     if report.crashes or report.last_code:
         found.append(f"the node ended by itself {report.crashes} times; at the end with {report.last_code}")
     limits = [(one, NAMED_WITHIN_S) for one in report.faults] + [(one, BACK_WITHIN_S) for one in report.restarts]
+    found += _too_little(report)
     found += [
         f"{one.what} at {one.at_s} s: named, or judging again, after {one.after_s} s in place of {most_s:g}"
         for one, most_s in limits
@@ -356,6 +387,19 @@ def problems(report: Report) -> list[str]:
     return found
 
 
+def _too_little(report: Report) -> list[str]:
+    """What was not shown, of a run that was long enough to show all of it."""
+    if report.minutes < ALL_KINDS_FROM_MIN:
+        return []
+    judged = {one.what for one in (*report.faults, *report.restarts) if one.is_judged}
+    found = [f"{kind} was never judged" for kind in KINDS if kind not in judged]
+    if report.not_judged > MOST_NOT_JUDGED * (len(report.faults) + len(report.restarts)):
+        found.append(f"{report.not_judged} faults came while the machine was too busy to judge them")
+    if report.slope_over_s < JUDGED_FROM_S:
+        found.append(f"memory was watched for {report.slope_over_s} s only")
+    return found
+
+
 def soak(folder: Path, duration_s: float) -> Report:
     """Run it all in a folder."""
     with ExitStack() as stack:
@@ -364,7 +408,7 @@ def soak(folder: Path, duration_s: float) -> Report:
         lamp_faults = prepare(folder, broker.url, duration_s + 600)
         watcher = Watcher(broker.port)
         stack.callback(watcher.close)
-        camera = stack.enter_context(Camera(folder / "video.mp4", port))
+        camera = stack.enter_context(Camera(folder / "video.mp4", folder / "covered.mp4", port))
         clock = Clock(folder / "clock")
         node = Node(folder, port, clock.path)
         node.commission(COMMISSIONED_OVER_S)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,14 +15,16 @@ import time
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import av
+import numpy as np
 import pyrage
 
 from edge.keys import create_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,11 +32,22 @@ CASE = ROOT / "sim_fixtures" / "plain_red_runner"
 STOPLINE = Path(sys.executable).with_name("stopline")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 FPS = Fraction(25, 2)
+_KEY_EVERY = 12
 CYCLE_S = 23.0
 FAULT_EVERY_CYCLES = 10
 FAULT_CYCLE = 7
 FAULTS = ("dark", "conflict", "short_amber", "order")
-RESTART_S = 0.1  # systemd's own RestartSec
+UNIT = ROOT / "firmware-config" / "rootfs" / "etc" / "systemd" / "system" / "stopline.service"
+
+
+def restart_s(unit: str) -> float:
+    """How long systemd waits before it starts the node anew, by the unit that goes onto the device."""
+    found = re.search(r"^RestartSec=([0-9.]+)(ms|s|)$", unit, re.MULTILINE)
+    assert found is not None, "the unit does not say RestartSec in s or ms"
+    return float(found[1]) / (1000 if found[2] == "ms" else 1)
+
+
+RESTART_S = restart_s(UNIT.read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,32 +87,63 @@ def _north(kind: str) -> list[tuple[float, str, str]]:
 
 
 def slower_video(target: Path) -> None:
-    """Every second picture of the fixture with a key frame a second, so that the soak takes little CPU."""
-    with av.open(str(CASE / "video.mp4")) as recording, av.open(str(target), "w") as out:
-        options = {"preset": "veryfast", "crf": "23", "bf": "0", "g": "12", "keyint_min": "12"}
-        stream = out.add_stream("libx264", rate=FPS, options=options)
+    """Every second picture of the fixture, so that the soak takes little CPU."""
+    with av.open(str(CASE / "video.mp4")) as recording:
+        _encode(itertools.islice(recording.decode(video=0), 0, None, 2), target)
+
+
+def covered_video(target: Path) -> None:
+    """What a camera shows that somebody has put a bag over: one second of a dark picture, its noise alone moving."""
+    noise = np.random.default_rng(1)
+    dark = (noise.integers(0, 8, (360, 640, 3), np.uint8) for _ in range(_KEY_EVERY))
+    _encode((av.VideoFrame.from_ndarray(pixels, format="rgb24") for pixels in dark), target)
+
+
+def _encode(pictures: Iterable[av.VideoFrame], target: Path) -> None:
+    """As a camera does, always with the same settings, so that one stream may go on as another."""
+    with av.open(str(target), "w") as out:
+        key_every = {"g": str(_KEY_EVERY), "keyint_min": str(_KEY_EVERY)}
+        stream = out.add_stream(
+            "libx264", rate=FPS, options={"preset": "veryfast", "crf": "23", "bf": "0", **key_every}
+        )
         stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for index, frame in enumerate(recording.decode(video=0)):
-            if index % 2 == 0:
-                picture = frame.reformat(format="yuv420p")
-                picture.pts, picture.time_base, picture.pict_type = index // 2, 1 / FPS, 0
-                out.mux(stream.encode(picture))
+        for index, frame in enumerate(pictures):
+            picture = frame.reformat(format="yuv420p")
+            picture.pts, picture.time_base, picture.pict_type = index, 1 / FPS, 0
+            out.mux(stream.encode(picture))
         out.mux(stream.encode())
 
 
-class Camera:
-    """Sends a recording over and over as a network camera does, each packet at its own time; silent when told to be."""
+class Packet(NamedTuple):
+    """An encoded picture and whether it can be decoded alone."""
 
-    def __init__(self, video: Path, port: int) -> None:
+    data: bytes
+    is_key: bool
+
+
+class Camera:
+    """Sends a recording over and over as a network camera does, each packet at its own time; fails when told to."""
+
+    def __init__(self, video: Path, covered: Path, port: int) -> None:
         self._video = video
+        self._covered = covered
         self._port = port
-        self._silent_until_s = 0.0
+        self._fails = ""
+        self._until_s = 0.0
+        self._begun = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="camera")
 
-    def stall(self, seconds: float) -> None:
-        """Send nothing for so long; what would have been sent is lost."""
-        self._silent_until_s = time.monotonic() + seconds
+    def fail(self, how: str, seconds: float) -> float:
+        """For so long: ``silent`` sends nothing, ``frozen`` one picture over and over, ``covered`` a dark one.
+
+        Says when it began: what is sent can become another at a key picture only.
+        """
+        self._begun.clear()
+        self._until_s = time.monotonic() + seconds
+        self._fails = how
+        assert self._begun.wait(10), "the camera does not send"
+        return time.monotonic()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -110,27 +156,43 @@ class Camera:
         self._thread.join(10)
 
     def _run(self) -> None:
-        packets = self._read()
         with av.open(str(self._video)) as recording:
             template = recording.streams.video[0]
             with av.open(f"udp://127.0.0.1:{self._port}?pkt_size=1316", "w", "mpegts") as out:
-                self._send(packets, out, out.add_stream_from_template(template))
+                self._send(self._shown(), out, out.add_stream_from_template(template))
 
-    def _read(self) -> list[tuple[bytes, bool]]:
-        with av.open(str(self._video)) as recording:
-            return [(bytes(one), one.is_keyframe) for one in recording.demux(video=0) if one.size]
+    def _shown(self) -> Iterator[Packet | None]:
+        """What is sent for each picture of the recording, for ever; None for nothing. Changes at key pictures alone."""
+        usual, covered = _packets(self._video), _packets(self._covered)
+        frozen = next(one for one in usual if one.is_key)
+        how, since = "", 0
+        for number in itertools.count():
+            packet, failing = usual[number % len(usual)], self._failing
+            if failing != how and (failing == "silent" or packet.is_key):
+                how, since = failing, number
+                self._begun.set()
+            dark = covered[(number - since) % len(covered)]
+            yield {"": packet, "silent": None, "frozen": frozen, "covered": dark}[how]
 
-    def _send(self, packets: list[tuple[bytes, bool]], out: Any, stream: Any) -> None:
-        start_s, number, broken = time.monotonic(), 0, False
-        while not self._over.wait(max(0.0, start_s + number / float(FPS) - time.monotonic())):
-            data, is_key = packets[number % len(packets)]
-            broken = (broken and not is_key) or time.monotonic() < self._silent_until_s
-            if not broken:
-                packet = av.Packet(data)
+    @property
+    def _failing(self) -> str:
+        return self._fails if time.monotonic() < self._until_s else ""
+
+    def _send(self, packets: Iterator[Packet | None], out: Any, stream: Any) -> None:
+        start_s = time.monotonic()
+        for number, shown in enumerate(packets):
+            if self._over.wait(max(0.0, start_s + number / float(FPS) - time.monotonic())):
+                return
+            if shown is not None:
+                packet = av.Packet(shown.data)
                 packet.pts = packet.dts = number
-                packet.time_base, packet.is_keyframe, packet.stream = 1 / FPS, is_key, stream
+                packet.time_base, packet.is_keyframe, packet.stream = 1 / FPS, shown.is_key, stream
                 out.mux(packet)
-            number += 1
+
+
+def _packets(video: Path) -> list[Packet]:
+    with av.open(str(video)) as recording:
+        return [Packet(bytes(one), one.is_keyframe) for one in recording.demux(video=0) if one.size]
 
 
 class Clock:
@@ -155,12 +217,15 @@ class Clock:
 
 @dataclass(slots=True)
 class Life:
-    """One process of the node: when it began, its memory over time in (s since then, MB), and how it ended."""
+    """One process of the node: when it began, its memory over time in (s since then, MB), and how it ended.
+
+    ``meant`` is the exit code that it was to end by: 0, or that of a kill, or of a camera that stayed away.
+    """
 
     began_s: float
     memory: list[tuple[float, float]] = field(default_factory=list)
     code: int | None = None
-    killed: bool = False
+    meant: int = 0
 
 
 class Node:
@@ -212,13 +277,16 @@ class Node:
         time.sleep(RESTART_S)
         self.begin()
 
+    def expect_end(self, code: int) -> None:
+        """It is to end by itself now."""
+        self.lives[-1].meant = code
+
     def kill(self) -> float:
         """SIGKILL, and begin again; says when it was killed."""
         assert self._process is not None
         killed_s = time.monotonic()
         self._process.kill()
-        self._process.wait()
-        self.lives[-1].killed = True
+        self.lives[-1].code = self.lives[-1].meant = self._process.wait()
         time.sleep(RESTART_S)
         self.begin()
         return killed_s
@@ -257,6 +325,7 @@ def _rss_mb(pid: int) -> float:
 def prepare(folder: Path, broker_url: str, duration_s: float) -> list[LampFault]:
     """All the files a node needs; gives the faults that its lamps will have."""
     slower_video(folder / "video.mp4")
+    covered_video(folder / "covered.mp4")
     timeline, faults = lamp_plan(duration_s)
     (folder / "lamps.csv").write_text(timeline, encoding="utf-8")
     _write_site(folder / "site.toml")

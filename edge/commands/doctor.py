@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from itertools import islice
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from edge import __version__, machine
-from edge.approach import phase_times
 from edge.clock import chrony_bound_ms
 from edge.commands.chain import detector_for, fits_grid, wiring
+from edge.commands.lamps_now import EVERY_S, LampsInPicture, Shown, lamps_on_wires
 from edge.commands.queue import list_outbox
 from edge.commissioning import Fitness, compare, read_record, read_view, software_sha256
 from edge.config import load_node, load_site
@@ -29,8 +30,7 @@ from edge.health import Outcome, judge_clock, judge_disk, judge_temperature
 from edge.keys import load_public_keys, load_signing_key
 from edge.keys.certificates import load_chain
 from edge.mqtt import Connection, Publication, Topics
-from edge.phases import SignalPhases
-from edge.records import Frame, Lamp, LampEdge, Phase
+from edge.records import Frame
 from edge.sources.gpio import open_gpio
 from edge.sources.picamera import is_picamera, open_picamera
 from edge.sources.video import open_video
@@ -62,6 +62,7 @@ class State(StrEnum):
     WORKS = "works"
     FAILS = "fails"
     NOT_TRIED = "not tried"
+    LOOKING = "looking"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,15 @@ class _FailureError(Exception):
     """Something does not work; the words say what to do."""
 
 
-def examine(request: DoctorRequest) -> Iterator[Found]:
-    """Try everything, one after the other, each told as soon as it is known. ConfigError where a file is no good."""
+class _UntriedError(Exception):
+    """Something cannot be tried here; the words say why."""
+
+
+def examine(request: DoctorRequest, looking: Callable[[Found], None] = lambda _: None) -> Iterator[Found]:
+    """Try everything, one after the other, each told as soon as it is known. ConfigError where a file is no good.
+
+    ``looking`` is given what is seen of a thing while it is still being looked at: the lamps as they change.
+    """
     site, node = load_site(request.site), load_node(request.node)
     yield Found(
         "site", State.WORKS, f"{site.site.id}: {len(site.lanes)} lanes, {len(site.signal_groups)} signal groups"
@@ -100,7 +108,9 @@ def examine(request: DoctorRequest) -> Iterator[Found]:
         yield Found("camera", State.NOT_TRIED, "Name the camera with --source to try it.")
     else:
         yield _tried("camera", camera.look)
-    yield _tried("lamps", lambda: _lamps(site, request.watch_s))
+    yield _tried("lamps", lambda: _lamps(site, request.watch_s, lambda words: looking(_seen("lamps", words))))
+    if any(group.view is not None for group in site.signal_groups):
+        yield _tried("lamps seen", camera.lamps)
     yield _tried("clock", lambda: _judged(judge_clock(chrony_bound_ms(), node.health.clock_bound_ms)))
     yield _tried("signing key", lambda: _signing_key(node.node.key))
     yield _tried("broker", lambda: _broker(node, site))
@@ -118,8 +128,14 @@ def examine(request: DoctorRequest) -> Iterator[Found]:
 def _tried(what: str, look: Callable[[], str]) -> Found:
     try:
         return Found(what, State.WORKS, look().rstrip("."))
+    except _UntriedError as reason:
+        return Found(what, State.NOT_TRIED, str(reason))
     except (_FailureError, StoplineError) as error:
         return Found(what, State.FAILS, _sentence(str(error)))
+
+
+def _seen(what: str, words: str) -> Found:
+    return Found(what, State.LOOKING, words)
 
 
 def _sentence(words: str) -> str:
@@ -135,12 +151,16 @@ def _judged(finding: Finding) -> str:
 
 
 class _Camera:
-    """The camera for a few seconds. ``fps`` is what it promises, or gave; None before it was looked at."""
+    """The camera for a few seconds. ``fps`` is what it promises, or gave; None before it was looked at.
+
+    The same pictures tell what the lamps in view show.
+    """
 
     def __init__(self, request: DoctorRequest, site: Site) -> None:
         self._request = request
         self._site = site
         self.fps: float | None = None
+        self._lamps: LampsInPicture | None = None
 
     def look(self) -> str:
         """Its size and rate. SourceError where it gives no pictures."""
@@ -148,7 +168,9 @@ class _Camera:
         assert source is not None
         with _opened(source, self._site.camera) as video:
             size_px, promised = video.size_px, video.average_fps
-            times_s = list(_arrivals(video, self._request.watch_s)) if video.is_live else []
+            self._lamps = LampsInPicture(self._site, size_px)
+            times_s = list(_arrivals(video, self._request.watch_s, self._lamps))
+            times_s = times_s if video.is_live else []
         self._check_aspect(size_px)
         given = (len(times_s) - 1) / (times_s[-1] - times_s[0]) if len(times_s) > 1 else None
         self.fps = promised or given
@@ -159,6 +181,12 @@ class _Camera:
             )
         rate = f"{given:.1f} frames a second" if given else f"{promised or 0:.1f} frames a second, recorded"
         return f"{size_px[0]} x {size_px[1]}, {rate}"
+
+    def lamps(self) -> str:
+        """What the lamps show in the pictures that were looked at."""
+        if self._lamps is None:
+            raise _UntriedError("Name the camera with --source to read the lamps in the picture.")
+        return _well(self._lamps.shown, "draw its lamps again in the site file, nearer or larger ones")
 
     def _check_aspect(self, size_px: Size) -> None:
         if not fits_grid(self._site, size_px):
@@ -173,57 +201,39 @@ def _opened(source: str, camera: Camera) -> VideoSource | PicameraSource:
     return open_picamera(source, camera) if is_picamera(source) else open_video(source)
 
 
-def _arrivals(frames: Iterable[Frame], seconds: float) -> Iterator[float]:
+def _arrivals(frames: Iterable[Frame], seconds: float, lamps: LampsInPicture) -> Iterator[float]:
     """When frames came, in s, for so long after the first; those that had gathered before it are dropped already."""
     end_s = None
-    for _ in frames:
+    for frame in frames:
         now_s = time.monotonic()
         end_s = end_s or now_s + seconds
+        lamps.look(frame)
         yield now_s
         if now_s >= end_s:
             return
 
 
-def _lamps(site: Site, seconds: float) -> str:
+def _lamps(site: Site, seconds: float, tell: Callable[[str], None]) -> str:
     """What every signal group shows now; the inputs are watched for a while, since mains chop lamps."""
-    pins = wiring(site)
+    wired = {group.group for group in wiring(site)}
     needed = {lane.signal_group for lane in site.lanes}
-    unwired = needed - {group.group for group in pins}
-    seen_only = {group.id for group in site.signal_groups if group.view is not None}
-    if unwired and not pins and needed <= seen_only:
-        return "no pins in the site file; the picture is to tell them (run --signal view)"
-    if unwired:
-        raise _FailureError(f"signal group {min(unwired)} has no pins in the site file: add [signal_groups.pins] to it")
-    wired = [group for group in site.signal_groups if group.pins is not None]
-    seen = {group.id: SignalPhases(phase_times(group), trust_start=True) for group in wired}
-    edges: list[LampEdge] = []
-    with open_gpio(pins, edges.append) as inputs:
-        threading.Event().wait(seconds)
-        inputs.check()
-        end_ns = time.monotonic_ns()
-    for edge in sorted(edges, key=lambda edge: edge.t_ns):
-        seen[edge.group].feed(edge)
-    for phases in seen.values():
-        phases.advance(end_ns)
-    return _shown(seen, edges)
-
-
-def _shown(seen: dict[str, SignalPhases], edges: list[LampEdge]) -> str:
-    """The groups with their phases and the lamps that are lit; a group that shows no phase fails."""
-    told, wrong = [], []
-    for group, phases in seen.items():
-        lit = {edge.lamp: edge.lit for edge in edges if edge.group == group}
-        lamps = "+".join(lamp.value for lamp in Lamp if lit.get(lamp)) or "no lamp"
-        current = phases.current
-        told.append(f"{group} {current.phase.value}")
-        if current.phase in (Phase.FAULT, Phase.UNKNOWN):
-            fault = current.fault.value if current.fault else "unknown"
-            wrong.append(f"{group} shows a fault ({fault}; lit: {lamps})")
-    if wrong:
+    if not wired and needed <= {group.id for group in site.signal_groups if group.view is not None}:
+        raise _UntriedError("No pins in the site file; the picture is to tell them (run --signal view).")
+    if needed - wired:
         raise _FailureError(
-            f"{', '.join(wrong)}: look at its lamps, wires and pins, and at active_low in the site file"
+            f"signal group {min(needed - wired)} has no pins in the site file: add [signal_groups.pins] to it"
         )
-    return ", ".join(told)
+    shown = Shown(())
+    with closing(lamps_on_wires(site, open_gpio)) as looks:
+        for shown in islice(looks, max(1, round(seconds / EVERY_S))):
+            tell(str(shown))
+    return _well(shown, "look at its lamps, wires and pins, and at active_low in the site file")
+
+
+def _well(shown: Shown, otherwise: str) -> str:
+    if shown.wrong:
+        raise _FailureError(f"{', '.join(shown.wrong)}: {otherwise}")
+    return str(shown)
 
 
 def _signing_key(file: Path) -> str:

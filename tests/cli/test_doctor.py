@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+from contextlib import closing
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,8 @@ from gpiozero.pins.mock import MockFactory
 from edge.commands import commission, doctor
 from edge.commands.commission import CommissionRequest
 from edge.commands.doctor import DoctorRequest, Found, State, examine
+from edge.commands.lamps_now import lamps_on_wires
+from edge.config import load_site
 from edge.keys import create_key
 from edge.outbox import Message, Outbox
 from edge.sources.gpio import GpioLamps
@@ -126,11 +130,13 @@ def test_all_is_well_with_a_sound_node(folder: Path, broker: Mosquitto, monkeypa
     asked = CommissionRequest(str(CASE / "video.mp4"), site, node, None, "somebody", None, 5.0)
     commission.commission(asked, lambda _: None)
     request = DoctorRequest(site, node, f"udp://127.0.0.1:{port}", watch_s=1.5)
+    looked: list[Found] = []
     with live(CASE / "video.mp4", port):
-        found = by_name(examine(request))
+        found = by_name(examine(request, looked.append))
     assert {what: one.words for what, one in found.items() if one.state is not State.WORKS} == {}
     assert "640 x 360" in found["camera"].words
     assert found["lamps"].words == "north red, cross green"
+    assert {(one.what, one.words) for one in looked[1:]} == {("lamps", "north red, cross green")}
     assert "1.5 ms" in found["clock"].words
     assert "TLS, certificate until" in found["broker"].words
     assert "ms a frame" in found["model"].words
@@ -171,6 +177,54 @@ def test_each_broken_thing_is_named_with_what_to_do(
     for words in said.values():
         assert words.endswith(".")
         assert ":" in words, "what to do follows a colon"
+
+
+def test_the_lamps_are_told_as_they_change(tmp_path: Path) -> None:
+    factory = MockFactory()
+
+    def opened(groups: Sequence[LampPins], on_edge: Callable[[LampEdge], None]) -> GpioLamps:
+        for group in groups:
+            for lamp, number in group.numbers():
+                pin: Any = factory.pin(number)
+                pin._set_pull = lambda _value: None
+                pin.drive_high() if (group.group, lamp.value) == ("north", "red") else pin.drive_low()
+        return GpioLamps(groups, factory, on_edge)
+
+    def light(group: str, lamp: int, *, lit: bool) -> None:
+        pin = factory.pin(GROUPS[group][lamp])
+        pin.drive_high() if lit else pin.drive_low()
+
+    with closing(lamps_on_wires(load_site(site_file(tmp_path)), opened)) as looks:
+        assert list(islice(looks, 4))[-1].groups == ("north red", "cross fault")
+        light("north", 0, lit=False)
+        light("north", 2, lit=True)
+        light("cross", 0, lit=True)
+        seen = list(islice(looks, 4))[-1]
+        assert seen.groups == ("north green", "cross red")
+        assert seen.wrong == ()
+        light("north", 1, lit=True)
+        seen = list(islice(looks, 4))[-1]
+    assert "north shows a fault (conflict; lit: amber+green)" in seen.wrong
+
+
+@pytest.mark.slow
+def test_a_site_whose_lamps_are_seen_alone_has_them_read_in_the_picture(folder: Path) -> None:
+    """Nothing is said to work that was not tried, and regions in which there are no lamps are told."""
+    create_key(folder / "node.key")
+    node, port = node_file(folder, ""), free_udp_port()
+    beside = folder / "beside.toml"
+    text = (CASE / "site.toml").read_text(encoding="utf-8")
+    beside.write_text(re.sub(r"_px = \[40", "_px = [20", text).replace(", 41", ", 21"), encoding="utf-8")
+    camera = f"udp://127.0.0.1:{port}"
+    with live(CASE / "video.mp4", port):
+        found = by_name(examine(DoctorRequest(CASE / "site.toml", node, camera, watch_s=1.5)))
+        missed = by_name(examine(DoctorRequest(beside, node, camera, watch_s=1.5)))["lamps seen"]
+    assert (found["lamps"].state, found["lamps seen"].state) == (State.NOT_TRIED, State.WORKS)
+    assert re.fullmatch("north (red|amber|green)", found["lamps seen"].words)
+    assert missed.state is State.FAILS
+    assert "draw its lamps again" in missed.words
+    untried = by_name(examine(DoctorRequest(CASE / "site.toml", node)))
+    assert untried["lamps seen"].state is State.NOT_TRIED
 
 
 def test_rights_that_are_missing_are_named(folder: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,9 @@ from edge.health import whole_cycles
 from edge.phases import PhaseTimes, SignalPhases
 from edge.records import NS_PER_S, Fault, Phase
 from edge.sources.timeline import read_timeline
+from edge.sources.video import open_video
 from tests.command import ROOT
+from tests.live import free_udp_port
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,3 +90,59 @@ def test_what_must_not_be_is_named_and_a_busy_machine_is_not_blamed(soak: Module
     ):
         assert len(soak.problems(replace(good, **change))) == 1, change
     assert soak.problems(replace(good, faults=[busy])) == []
+
+
+def test_a_long_run_must_have_shown_every_kind_of_fault(soak: ModuleType) -> None:
+    shown_all = [soak.Timed(kind, 1.0, 0.5, 0.5) for kind in soak.KINDS]
+    good = soak.Report(
+        minutes=120.0, violations=5, slope_mb_h=0.9, slope_over_s=5000.0, armed_share=0.5, faults=shown_all, last_code=0
+    )
+    assert soak.problems(good) == []
+    assert soak.problems(replace(good, faults=shown_all[1:])) == ["killed was never judged"]
+    assert len(soak.problems(replace(good, not_judged=3))) == 1
+    assert len(soak.problems(replace(good, slope_over_s=60.0))) == 1
+    assert soak.problems(replace(good, minutes=20.0, faults=[])) == []
+
+
+def test_the_node_is_begun_anew_as_the_devices_unit_does_it(soak: ModuleType) -> None:
+    from soak_bench import RESTART_S, restart_s
+
+    assert restart_s("[Service]\nRestartSec=100ms\n") == 0.1
+    assert restart_s("RestartSec=2\n") == 2.0
+    assert 0 < RESTART_S <= 2
+
+
+@pytest.mark.parametrize("how", ["silent", "frozen", "covered"])
+def test_the_camera_fails_as_told_and_only_so_long(soak: ModuleType, tmp_path: Path, how: str) -> None:
+    """What it sends must go on to be one stream that can be decoded."""
+    from soak_bench import Camera, covered_video, slower_video
+
+    slower_video(tmp_path / "video.mp4")
+    covered_video(tmp_path / "covered.mp4")
+    port = free_udp_port()
+    with Camera(tmp_path / "video.mp4", tmp_path / "covered.mp4", port) as camera:
+        seen = []
+        with open_video(f"udp://127.0.0.1:{port}", timeout_s=10.0) as video:
+            began_s = None
+            for frame in video:
+                small = frame.picture.scaled((64, 36))
+                seen.append((time.monotonic(), small.mean(), small.tobytes()))
+                if len(seen) == 12:
+                    began_s = camera.fail(how, 3.0)
+                if began_s is not None and time.monotonic() > began_s + 6.0:
+                    break
+        assert video.stats.corrupt_frames == video.stats.corrupt_packets == 0
+    assert began_s is not None
+    during = [one for one in seen if began_s + 0.8 < one[0] < began_s + 2.5]
+    after = [one for one in seen if one[0] > began_s + 4.5]
+    assert len({one[2] for one in after}) > 10
+    assert min(one[1] for one in after) > 40
+    if how == "silent":
+        assert during == []
+    if how == "frozen":
+        assert len(during) > 10
+        assert len({one[2] for one in during}) == 1
+    if how == "covered":
+        assert len(during) > 10
+        assert max(one[1] for one in during) < 20
+        assert len({one[2] for one in during}) > 1
