@@ -56,10 +56,15 @@ def _looked_at(request: DoctorRequest, console: Console, *, shown: bool) -> list
     from edge.commands.doctor import examine
 
     found: list[Found] = []
+    if not console.is_terminal:
+        found.extend(examine(request))
+        if shown:
+            console.print(_screen(found))
+        return found
     with Live(console=console, transient=not shown, auto_refresh=False) as live:
 
         def show(*now: Found) -> None:
-            live.update(_screen([*found, *now]), refresh=console.is_terminal)
+            live.update(_screen([*found, *now]), refresh=True)
 
         for one in examine(request, show):
             found.append(one)

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
+import pyrage
+import pytest
+
+from edge.commands.doctor import DoctorRequest, examine
+from edge.keys import create_key
 from edge.messages import encoded
 from edge.mqtt import Topics
 from edge.records import Fault, VehicleClass, Verdict
@@ -13,6 +19,7 @@ from tests.telemetry.samples import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 PAGE = ROOT / "docs" / "telemetry.md"
 # Where a field's name is one of many, by the field that it stands in.
@@ -50,3 +57,21 @@ def test_the_topics_are_those_of_a_node() -> None:
     topics = Topics("p", "s", "n")
     own = {topics.status, topics.birth, topics.health, topics.signal}
     assert {f"p/v1/s/n/{name}" for name in written} == own
+
+
+@pytest.mark.parametrize("page", ["telemetry.md"])
+def test_the_screens_of_the_doctor_are_what_it_shows(page: str, tmp_path: Path) -> None:
+    """Its lines, in their order, and a count that is theirs."""
+    create_key(tmp_path / "node.key")
+    node = tmp_path / "node.toml"
+    recipient = pyrage.x25519.Identity.generate().to_public()
+    node.write_text(
+        f'schema = 1\n\n[node]\nid = "n"\nkey = "node.key"\n\n[evidence]\nrecipients = ["{recipient}"]\n',
+        encoding="utf-8",
+    )
+    there = [one.what for one in examine(DoctorRequest(ROOT / "sim_fixtures" / "plain_red_runner" / "site.toml", node))]
+    (screen,) = re.findall(r"```\w*\n(✔ site.+?)\n```", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.DOTALL)
+    *lines, last = [line for line in screen.splitlines() if not line.startswith(" ")]
+    shown = [next(what for what in sorted(there, key=len, reverse=True) if line[2:].startswith(what)) for line in lines]
+    assert shown == there
+    assert last == f"{sum(line.startswith('✘') for line in lines)} of {len(lines)} do not work."
