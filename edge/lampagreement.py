@@ -9,7 +9,7 @@ none between them that agrees. What the picture cannot tell (a lorry before the 
 
 How a live node feeds it, between the pins and the phases::
 
-    watch = LampWatch(LampView.for_site(site, video.size_px))
+    watch = LampWatch(LampView.on(video, site))
     agreement = LampAgreement({group.id: phase_times(group) for group in site.signal_groups if group.view})
     lamps = CheckedLamps(wired_lamps.until, watch.readings, agreement)
     for frame, judged in judge_stream(detect_stream(watch.frames(video), detector), lamps, approach):

@@ -119,11 +119,16 @@ class Picture(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture and its instant. ``sequence`` counts frames delivered by the source, from 0, drops included."""
+    """One picture and its instant. ``sequence`` counts frames delivered by the source, from 0, drops included.
+
+    ``detail`` are the parts that the source was asked to keep of a larger picture than the one judged, None where
+    ``picture`` is the largest there is.
+    """
 
     t_ns: int
     sequence: int
     picture: Picture
+    detail: Picture | None = None
 
 
 @dataclass(frozen=True, slots=True)

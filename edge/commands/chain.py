@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edge.keys import SigningKey
     from edge.mqtt import Topics
     from edge.records import Size
+    from edge.sources.lampview import Detailed
 
 DEFAULT_PREFIX = "stopline"
 VIEW = Path("view")
@@ -49,9 +50,9 @@ def approach_for(site: Site, detector: Detector, *, trust_start: bool, clock_unc
     return Approach(site, scores, trust_start=trust_start, clock_uncertainty_s=clock_uncertainty_s)
 
 
-def watch_for(site: Site, size_px: Size, *, keep: bool = False) -> LampWatch:
-    """What reads the lamps in pictures of ``size_px``; the site's regions have been checked."""
-    return LampWatch(LampView.for_site(site, size_px), keep=keep)
+def watch_for(site: Site, video: Detailed, *, keep: bool = False) -> LampWatch:
+    """What reads the lamps in a source's pictures; the site's regions have been checked."""
+    return LampWatch(LampView.on(video, site), keep=keep)
 
 
 def check_views(site: Site, file: Path) -> None:

@@ -168,7 +168,7 @@ class _Camera:
         assert source is not None
         with _opened(source, self._site.camera) as video:
             size_px, promised = video.size_px, video.average_fps
-            self._lamps = LampsInPicture(self._site, size_px)
+            self._lamps = LampsInPicture(self._site, video)
             times_s = list(_arrivals(video, self._request.watch_s, self._lamps))
             times_s = times_s if video.is_live else []
         self._check_aspect(size_px)

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from edge.config import Site
     from edge.glow import LampReading
-    from edge.records import Frame, LampEdge, Size
+    from edge.records import Frame, LampEdge
     from edge.sources.gpio import GpioLamps, LampPins
+    from edge.sources.lampview import Detailed
 
     OpenPins = Callable[[Sequence[LampPins], Callable[[LampEdge], None]], AbstractContextManager[GpioLamps]]
 
@@ -87,8 +88,8 @@ def _shown(phases: dict[str, SignalPhases], lit: dict[str, dict[Lamp, bool]]) ->
 class LampsInPicture:
     """What the groups that the site file has a ``view`` of show, frame by frame."""
 
-    def __init__(self, site: Site, size_px: Size) -> None:
-        self._view = LampView.for_site(site, size_px)
+    def __init__(self, site: Site, video: Detailed) -> None:
+        self._view = LampView.on(video, site)
         self._last: dict[str, LampReading] = {}
         self._told: Counter[str] = Counter()
         self._frames = 0

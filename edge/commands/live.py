@@ -174,11 +174,11 @@ class LiveLamps:
         if self._asked.recorded is not None:
             return JoinedLamps(PlayedLamps(self._asked.recorded), video)
         if self._wired is None:
-            watch = watch_for(self._site, video.size_px)
+            watch = watch_for(self._site, video)
             return JoinedLamps(watch, watch.frames(video), doubt_s=video.interval_ns / NS_PER_S)
         if self._agreement is None:
             return JoinedLamps(self._wired, video)
-        watch = watch_for(self._site, video.size_px)
+        watch = watch_for(self._site, video)
         checked = CheckedLamps(self._wired.until, watch.readings, self._agreement)
         return JoinedLamps(checked, watch.frames(video))
 

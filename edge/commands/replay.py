@@ -248,7 +248,7 @@ def _recorded(request: ReplayRequest, site: Site) -> tuple[LampEdge, ...] | None
 def _signal(request: ReplayRequest, site: Site, recorded: tuple[LampEdge, ...] | None, video: VideoSource) -> _Signal:
     """The lamps as recorded, or read in the frames: then an onset lies up to one frame before its picture."""
     if recorded is None:
-        watch = watch_for(site, video.size_px, keep=True)
+        watch = watch_for(site, video, keep=True)
         return _Signal(watch, watch.frames(video), watch.kept, video.interval_ns / NS_PER_S)
     lamps = play_through_pins(recorded, wiring(site)) if request.via_gpio else recorded
     return _Signal(QueuedLamps(lamps), video, lamps, 0.0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edge.glow import DARK, LAMPS, HeadMemory, LampReading, read_head, states_of
 from edge.records import LampEdge
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edge.config import Site, View
     from edge.glow import States
     from edge.records import Box, Frame, Size
+    from edge.sources.picture import Crop
 
 _LONGEST_SIDE_PX = 96
 
@@ -28,16 +29,29 @@ class _Layout:
     """Where a group's lamps lie in the piece that is cut out of a picture; ``lamps`` is None for a whole head."""
 
     group: str
-    crop_px: tuple[int, int, int, int]
+    crop_px: Crop
     size_px: Size
     lamps: tuple[tuple[slice, slice], ...] | None
+
+
+class Detailed(Protocol):
+    """A source that can keep parts of larger pictures than those it gives to be judged."""
+
+    @property
+    def detail_px(self) -> Size:
+        """Width and height of the largest picture there is of each frame."""
+        ...
+
+    def keep_detail(self, parts_px: Iterable[Crop]) -> None:
+        """Keep these parts of it, left, top, right, bottom on even pixels, as each frame's ``detail``."""
+        ...
 
 
 class LampView:
     """Reads the lamps of the groups that are ``viewed``, frame by frame in the order of their times.
 
-    Their places are in ``grid_px``, the site's grid; ``size_px`` is the stream's, of the same aspect. Each head is cut
-    out of the stored picture as it is, shrunk only where it is larger than 96 pixels.
+    Their places are in ``grid_px``, the site's grid; ``size_px`` is the largest picture's that the source has of each
+    frame, of the same aspect. Each head is cut out of it as it is, shrunk only where it is larger than 96 pixels.
     """
 
     def __init__(self, viewed: Mapping[str, View], grid_px: Size, size_px: Size) -> None:
@@ -52,11 +66,23 @@ class LampView:
         viewed = {group.id: group.view for group in site.signal_groups if group.view is not None}
         return cls(viewed, site.camera.size_px, size_px)
 
+    @classmethod
+    def on(cls, video: Detailed, site: Site) -> LampView:
+        """The same on a source's largest pictures, of which it is asked to keep what is looked at."""
+        view = cls.for_site(site, video.detail_px)
+        video.keep_detail(view.parts_px)
+        return view
+
+    @property
+    def parts_px(self) -> tuple[Crop, ...]:
+        """The parts of a picture that are looked at; for ``keep_detail`` of a source that keeps no large picture."""
+        return tuple(layout.crop_px for layout, _ in self._heads)
+
     def read(self, frame: Frame) -> tuple[LampReading, ...]:
         """What the frame shows of each group."""
         readings = []
         for layout, memory in self._heads:
-            pixels = frame.picture.scaled(layout.size_px, layout.crop_px)
+            pixels = (frame.detail or frame.picture).scaled(layout.size_px, layout.crop_px)
             if memory is None or layout.lamps is None:
                 states = states_of(read_head(pixels))
             else:
@@ -74,7 +100,7 @@ def _around(view: View, scale: tuple[float, float]) -> Box:
     return left - margin, top - margin, right + margin, bottom + margin
 
 
-def _crops(around: dict[str, Box], size_px: Size) -> dict[str, tuple[int, int, int, int]]:
+def _crops(around: dict[str, Box], size_px: Size) -> dict[str, Crop]:
     """Cuts on even pixels inside the picture, all of one size: the scaler keeps one context a size, and few of them."""
     if not around:
         return {}
@@ -93,7 +119,7 @@ def _even(length: float) -> int:
     return 2 * (int(length + 1) // 2 + 1)
 
 
-def _layout(name: str, view: View, scale: tuple[float, float], crop: tuple[int, int, int, int]) -> _Layout:
+def _layout(name: str, view: View, scale: tuple[float, float], crop: Crop) -> _Layout:
     wide, high = crop[2] - crop[0], crop[3] - crop[1]
     shrink = min(1.0, _LONGEST_SIDE_PX / max(wide, high))
     size = (max(2, round(wide * shrink) & ~1), max(2, round(high * shrink) & ~1))

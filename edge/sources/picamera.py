@@ -1,8 +1,8 @@
 """Pictures from a Raspberry Pi's own camera, through Picamera2: a small stream to judge, a large one for the evidence.
 
-The small stream comes as Frames. The large one is encoded as it comes, by the Pi 4's hardware or by libx264, and goes
-to the tap alone. Picamera2 keeps the newest picture only, so a slow consumer costs pictures, never time: what was
-missed is counted.
+The small stream comes as Frames, with parts of the large one where they are asked for. The large one is encoded as it
+comes, by the Pi 4's hardware or by libx264, and goes to the tap alone. Picamera2 keeps the newest picture only, so a
+slow consumer costs pictures, never time: what was missed is counted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from edge.errors import ConfigError, SourceError
 from edge.records import Frame
-from edge.sources.picture import DecodedPicture, Scalers
+from edge.sources.picture import DecodedPicture, KeptParts, Scalers
 from edge.sources.sensor import (
     Layout,
     MissedPictures,
@@ -33,13 +33,17 @@ from edge.sources.sensor import (
 from edge.sources.video import VideoStats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
+    from typing import TypeVar
 
     import av
 
     from edge.config import Camera
     from edge.records import PacketTap, Size
+    from edge.sources.picture import Crop
+
+    _Part = TypeVar("_Part", Crop, None)
 
 # libcamera itself calls a camera silent after one second.
 TIMEOUT_S: Final = 2.0
@@ -129,6 +133,7 @@ class PicameraSource:
         self.stats = VideoStats()
         self.reopened = 0
         self.size_px: Size = settings.detect_px
+        self.detail_px: Size = settings.main_px
         self.average_fps = settings.frame_rate
         self.interval_ns = settings.interval_us * _NS_PER_US
         self._settings = settings
@@ -138,11 +143,16 @@ class PicameraSource:
         self._feed = None if tap is None else PacketFeed(tap, self._clock, settings.main_px)
         self._missed = MissedPictures()
         self._scalers = Scalers()
+        self._parts_px: tuple[Crop, ...] = ()
         self._changing = threading.Lock()
         self._over = threading.Event()
         self._begun = False
         self._last_ns = -1
         self._camera: _OpenCamera | None = _OpenCamera(settings, self._feed)
+
+    def keep_detail(self, parts_px: Iterable[Crop]) -> None:
+        """Give each frame these parts of the large picture too, on even pixels of it; before frames are asked for."""
+        self._parts_px = tuple(parts_px)
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames as they come. SourceError where the camera has failed for good."""
@@ -168,7 +178,7 @@ class PicameraSource:
     def _take(self) -> _Taken | None:
         """The next picture, None where it does not come in time."""
         camera = self._camera
-        return None if camera is None else camera.take(self._timeout_s)
+        return None if camera is None else camera.take(self._timeout_s, self._parts_px)
 
     def _frame(self, taken: _Taken) -> Iterator[Frame]:
         t_ns = whole_us(self._clock.to_monotonic(taken.stamp_ns))
@@ -180,7 +190,8 @@ class PicameraSource:
         self.stats.gaps += missed > 0
         self.stats.dropped += missed
         self.stats.decoded += missed + 1
-        yield Frame(t_ns, self.stats.decoded - 1, DecodedPicture(taken.frame, self._scalers))
+        detail = KeptParts(self.detail_px, taken.parts, self._scalers) if taken.parts else None
+        yield Frame(t_ns, self.stats.decoded - 1, DecodedPicture(taken.frame, self._scalers), detail)
 
     def _reopen(self, failures: int) -> None:
         """Let go of a silent camera and try it anew."""
@@ -232,12 +243,16 @@ class PicameraSource:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """A picture as it came: the sensor's stamp and number, and the camera's own interval where it tells one."""
+    """A picture as it came: the sensor's stamp and number, and the camera's own interval where it tells one.
+
+    ``parts`` are cut from the large stream's picture of the same instant.
+    """
 
     stamp_ns: int
     sequence: int
     interval_ns: int | None
     frame: av.VideoFrame
+    parts: dict[Crop, av.VideoFrame]
 
 
 class _OpenCamera:
@@ -265,7 +280,7 @@ class _OpenCamera:
 
     def _start(self, module: Any, settings: PicameraSettings, feed: PacketFeed | None) -> None:
         self._camera.configure(_configuration(self._camera, settings))
-        self._layout = _layout(self._camera.camera_configuration(), settings)
+        self._layouts = _layouts(self._camera.camera_configuration(), settings)
         _check_rate(self._camera.camera_controls, settings)
         if feed is not None:
             encoder = _encoder(module, settings)
@@ -273,27 +288,31 @@ class _OpenCamera:
             self._camera.start_encoder(encoder, output, name="main", quality=module.encoders.Quality.HIGH)
         self._camera.start()
 
-    def take(self, timeout_s: float) -> _Taken | None:
+    def take(self, timeout_s: float, parts_px: tuple[Crop, ...]) -> _Taken | None:
         """The newest picture; None where none comes in time or the camera is being closed."""
         try:
             # A number, always: waiting without one never ends once the camera has fallen silent.
             with self._camera.captured_request(wait=timeout_s) as request:
-                return self._taken(request)
+                return self._taken(request, parts_px)
         except (TimeoutError, CancelledError):
             return None
 
-    def _taken(self, request: Any) -> _Taken:
+    def _taken(self, request: Any, parts_px: tuple[Crop, ...]) -> _Taken:
         metadata = request.get_metadata()
         lores = request.request.buffers[request.stream_map["lores"]]
         interval_us = metadata.get("FrameDuration")
-        with _picamera2().MappedArray(request, "lores", reshape=False, write=False) as mapped:
-            frame = planar_420(mapped.array, self._layout)
         return _Taken(
             metadata["SensorTimestamp"],
             lores.metadata.sequence,
             None if interval_us is None else interval_us * _NS_PER_US,
-            frame,
+            self._copied(request, "lores", [None])[None],
+            self._copied(request, "main", parts_px) if parts_px else {},
         )
+
+    def _copied(self, request: Any, stream: str, parts_px: Iterable[_Part]) -> dict[_Part, av.VideoFrame]:
+        """Parts of one stream's picture, None for the whole, copied out of its buffer."""
+        with _picamera2().MappedArray(request, stream, reshape=False, write=False) as mapped:
+            return {part: planar_420(mapped.array, self._layouts[stream], part) for part in parts_px}
 
     def close(self) -> str | None:
         """Flush, stop and let go; says what hinders it, which only the end of the process can mend."""
@@ -372,17 +391,19 @@ def _configuration(camera: Any, settings: PicameraSettings) -> Any:
     )
 
 
-def _layout(configuration: dict[str, Any], settings: PicameraSettings) -> Layout:
-    """How the small stream lies in memory. SourceError where the camera made other sizes of those asked for."""
+def _layouts(configuration: dict[str, Any], settings: PicameraSettings) -> dict[str, Layout]:
+    """How both streams lie in memory. SourceError where the camera made other sizes of those asked for."""
+    layouts = {}
     for stream, asked in (("main", settings.main_px), ("lores", settings.detect_px)):
-        given = tuple(configuration[stream]["size"])
-        if given != asked:
+        given = configuration[stream]
+        size_px = tuple(given["size"])
+        if size_px != asked:
             raise SourceError(
-                f"the camera gives {given[0]} x {given[1]} and not {asked[0]} x {asked[1]} pictures: set "
+                f"the camera gives {size_px[0]} x {size_px[1]} and not {asked[0]} x {asked[1]} pictures: set "
                 f"camera.{'stream_px' if stream == 'main' else 'detect_px'} in the site file to what it can"
             )
-    lores = configuration["lores"]
-    return Layout(lores["format"], tuple(lores["size"]), lores["stride"])
+        layouts[stream] = Layout(given["format"], asked, given["stride"])
+    return layouts
 
 
 def _check_rate(controls: dict[str, Any], settings: PicameraSettings) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy import uint8
     from numpy.typing import NDArray
 
@@ -68,6 +70,23 @@ class DecodedPicture:
         whole = crop_px is None or crop_px == (0, 0, *self.size_px)
         frame = self._frame if whole or crop_px is None else _cropped(self._frame, crop_px)
         return self._scalers.to_bgr(frame, size_px)
+
+
+class KeptParts:
+    """Parts of a picture of which the whole was not kept; ``size_px`` is the whole's."""
+
+    __slots__ = ("_parts", "_scalers", "size_px")
+
+    def __init__(self, size_px: Size, parts: Mapping[Crop, av.VideoFrame], scalers: Scalers) -> None:
+        self.size_px = size_px
+        self._parts = parts
+        self._scalers = scalers
+
+    def scaled(self, size_px: Size, crop_px: Crop | None = None) -> NDArray[uint8]:
+        """A part that was kept, and no other, as BGR uint8 at ``size_px`` (width, height)."""
+        assert crop_px is not None, "the whole picture was not kept"
+        assert crop_px in self._parts, "that part of the picture was not asked for"
+        return self._scalers.to_bgr(self._parts[crop_px], size_px)
 
 
 def _cropped(frame: av.VideoFrame, crop_px: Crop) -> av.VideoFrame:

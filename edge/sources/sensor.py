@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edge.records import PacketTap, Size
+    from edge.sources.picture import Crop
 
 _MICROSECOND = Fraction(1, 1_000_000)
 _NS_PER_US = 1000
@@ -103,18 +104,21 @@ class Layout:
         return self.stride * self.size_px[1] * 3 // 2
 
 
-def planar_420(buffer: NDArray[uint8], layout: Layout) -> av.VideoFrame:
-    """A buffer of YUV420 or NV12 as planar 4:2:0 without its padding.
+def planar_420(buffer: NDArray[uint8], layout: Layout, crop_px: Crop | None = None) -> av.VideoFrame:
+    """A buffer of YUV420 or NV12, or ``crop_px`` of it, as planar 4:2:0 without its padding.
 
-    The one copy there is: a camera's buffer must go back at once, a picture lives until it has been looked at.
-    SourceError for another format or a buffer that is too short.
+    The one copy there is: a camera's buffer must go back at once, a picture lives until it has been looked at. A crop
+    is left, top, right, bottom on even pixels inside the picture. SourceError for another format or a buffer that is
+    too short.
     """
     if len(buffer) < layout.size_bytes:
         raise SourceError(f"the camera gave {len(buffer):,} bytes for a picture of {layout.size_bytes:,}: restart it")
-    frame = av.VideoFrame(*layout.size_px, "yuv420p")
-    for pixels, plane in zip(_planes(buffer, layout), frame.planes, strict=True):
+    left, top, right, bottom = crop_px or (0, 0, *layout.size_px)
+    frame = av.VideoFrame(right - left, bottom - top, "yuv420p")
+    for pixels, plane, step in zip(_planes(buffer, layout), frame.planes, (1, 2, 2), strict=True):
+        part = pixels[top // step : bottom // step, left // step : right // step]
         room = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-        room[: pixels.shape[0], : pixels.shape[1]] = pixels
+        room[: part.shape[0], : part.shape[1]] = part
     return frame
 
 

@@ -11,10 +11,11 @@ from edge.errors import SourceError
 from edge.sources.video import VideoStats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from edge.records import Frame, Size
+    from edge.sources.picture import Crop
     from edge.sources.video import VideoSource
 
 # The device's unit shoots a node that judged nothing for 30 s, and gives it two minutes for the first picture: within
@@ -79,6 +80,14 @@ class SteadyVideo:
     def size_px(self) -> Size:
         """Width and height."""
         return self._video.size_px
+
+    @property
+    def detail_px(self) -> Size:
+        """The size of the largest picture there is of each frame: of the one that is judged."""
+        return self._video.detail_px
+
+    def keep_detail(self, parts_px: Iterable[Crop]) -> None:
+        """Nothing is to be done for it, see ``VideoSource``."""
 
     @property
     def interval_ns(self) -> int:

@@ -23,10 +23,11 @@ from edge.sources.stamps import LiveClock, Stamper
 from edge.sources.wholeness import missing_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
     from edge.records import PacketTap
+    from edge.sources.picture import Crop
 
 _LIVE_SCHEMES = ("rtsp", "rtsps", "rtmp", "srt", "tcp", "udp", "v4l2")
 _DECODER_THREADS = 2
@@ -157,6 +158,14 @@ class VideoSource:
         self.frame_count = self._frame_count()
         self._reader: _Reader | None = None
         self._finished = False
+
+    @property
+    def detail_px(self) -> Size:
+        """The size of the largest picture there is of each frame: of the one that is judged."""
+        return self.size_px
+
+    def keep_detail(self, parts_px: Iterable[Crop]) -> None:
+        """Nothing is to be done for it: each frame's picture is whole, and is the largest there is."""
 
     def _duration_s(self) -> float | None:
         if self._stream.duration is not None and self._stream.time_base is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from script import lampscore
 from script.evaluation.intervals import percentile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy import uint8
     from numpy.typing import NDArray
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
     from edge.config import Site
     from edge.glow import States
     from edge.lampagreement import Disagreement
-    from edge.records import Size
+    from edge.records import Picture, Size
+    from edge.sources.picture import Crop
+    from edge.sources.video import VideoSource
 
 ROOT = Path(__file__).resolve().parents[2]
 MS = 1_000_000
@@ -215,6 +218,53 @@ def test_led_heads_that_flicker_are_never_read_as_another_lamp(
     assert right + unknown == int(8 * fps)
     if exposure_ms * hertz >= 1000:  # a whole period: the share is the same in every frame
         assert unknown == 0
+
+
+def test_lamps_are_read_in_the_large_picture_where_a_small_one_is_judged() -> None:
+    """As on a Pi: lenses of 5 pixels there are 1.3 in the stream that the detector looks at."""
+    case = ROOT / "sim_fixtures" / "plain_red_runner"
+    site = load_site(case / "site.toml")
+    with open_video(case / "video.mp4") as video:
+        camera = Camera(video)
+        view = LampView.on(camera, site)
+        frames = list(islice(video, 0, 300, 20))
+    alone = LampView.for_site(site, video.size_px)
+    seen = [(frame.t_ns, view.read(camera.on_a_pi(frame))) for frame in frames]
+    assert [readings for _, readings in seen] == [alone.read(frame) for frame in frames]
+    assert {None} != {reading.red for _, readings in seen for reading in readings}
+    assert camera.cuts == []  # nothing was looked for in the small picture
+
+
+class Camera:
+    """A recording's pictures as a Pi's camera gives them: small ones, with the asked parts of the large ones."""
+
+    def __init__(self, video: VideoSource) -> None:
+        self.cuts: list[Crop] = []
+        self.detail_px = video.size_px
+        self.parts_px: tuple[Crop, ...] = ()
+
+    def keep_detail(self, parts_px: Iterable[Crop]) -> None:
+        self.parts_px = tuple(parts_px)
+
+    def on_a_pi(self, frame: Frame) -> Frame:
+        small = Painted(frame.picture.scaled((160, 90)), self.cuts)
+        return replace(frame, picture=small, detail=Parts(frame.picture, self.parts_px))
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a picture that were asked for, and no other."""
+
+    whole: Picture
+    parts_px: tuple[Crop, ...]
+
+    @property
+    def size_px(self) -> Size:
+        return self.whole.size_px
+
+    def scaled(self, size_px: Size, crop_px: Crop | None = None) -> NDArray[uint8]:
+        assert crop_px in self.parts_px
+        return self.whole.scaled(size_px, crop_px)
 
 
 def test_the_watch_gives_each_edge_once_and_in_time(tmp_path: Path) -> None:

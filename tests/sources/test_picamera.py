@@ -20,13 +20,14 @@ import pytest
 
 from edge import event
 from edge.commands.queue import list_outbox
-from edge.config import Camera
+from edge.config import Camera, load_site
 from edge.errors import SourceError
 from edge.evidence.parts import Assembler, Parcel
 from edge.evidence.ring import PacketRing
 from edge.keys import create_key, trust
 from edge.outbox import Outbox
 from edge.records import NS_PER_S
+from edge.sources.lampview import LampView
 from edge.sources.picamera import open_picamera
 from tests.bench import lamps_with_past, path_with_chronyc
 from tests.command import ROOT, stopline
@@ -91,6 +92,24 @@ def test_what_the_sensor_missed_is_counted(sensor: Sensor) -> None:
     assert widest >= 10
     assert source.stats.dropped - dropped >= 10
     assert source.stats.gaps >= 1
+
+
+@needs_camera
+def test_lamps_are_read_in_the_large_stream_and_vehicles_in_the_small_one(sensor: Sensor) -> None:
+    """Both of one instant: the recording's lamps in their order, and none that a whole picture would not show."""
+    site = load_site(CASE / "site.toml")
+    shown: list[tuple[bool | None, ...]] = []
+    with open_picamera("picamera", CAMERA, timeout_s=10) as source:
+        view = LampView.on(source, site)
+        for frame in islice(source, 400):
+            assert (frame.picture.size_px, frame.detail.size_px) == ((320, 180), (640, 360))
+            (reading,) = view.read(frame)
+            states = (reading.red, reading.amber, reading.green)
+            if not shown or shown[-1] != states:
+                shown.append(states)
+    green, amber, red = (False, False, True), (False, True, False), (True, False, False)
+    assert set(shown) == {green, amber, red}
+    assert all((one, then) in {(green, amber), (amber, red), (red, green)} for one, then in pairwise(shown)), shown
 
 
 @needs_camera

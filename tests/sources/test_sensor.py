@@ -13,6 +13,7 @@ from edge.errors import SourceError
 from edge.evidence.ring import PacketRing
 from edge.records import NS_PER_S
 from edge.sources.picamera import PicameraSettings, is_picamera, open_picamera
+from edge.sources.picture import DecodedPicture, KeptParts, Scalers
 from edge.sources.sensor import (
     Layout,
     MissedPictures,
@@ -117,6 +118,18 @@ def test_the_stride_is_cut_off(pixel_format: str, size: tuple[int, int], stride:
     again = planar_420(padded(original, layout), layout)
     assert (again.width, again.height, again.format.name) == (*size, "yuv420p")
     assert np.array_equal(again.to_ndarray(format="rgb24"), original.to_ndarray(format="rgb24"))
+
+
+@pytest.mark.parametrize("pixel_format", ["YUV420", "NV12"])
+def test_a_part_is_cut_out_of_the_buffer_alone(pixel_format: str) -> None:
+    original = av.VideoFrame.from_ndarray(picture(3, (160, 96)), format="rgb24").reformat(format="yuv420p")
+    layout = Layout(pixel_format, (160, 96), 192)
+    part = planar_420(padded(original, layout), layout, (20, 10, 84, 58))
+    whole = DecodedPicture(original, Scalers())
+    kept = KeptParts((160, 96), {(20, 10, 84, 58): part}, Scalers())
+    assert np.array_equal(kept.scaled((64, 48), (20, 10, 84, 58)), whole.scaled((64, 48), (20, 10, 84, 58)))
+    with pytest.raises(AssertionError, match="was not asked for"):
+        kept.scaled((64, 48), (0, 0, 64, 48))
 
 
 def test_a_picture_outlives_its_buffer() -> None:
