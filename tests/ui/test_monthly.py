@@ -281,7 +281,7 @@ def test_the_list_as_csv_is_the_list_as_filtered_with_its_decisions(heard_store:
         ]
         assert "it made way for an emergency vehicle" in page.ask("/report").text
         assert page.decide(case, "choice=erase").status == 303
-        assert "In this month it was decided to erase 1 cases" in page.ask("/report").text
+        assert "whichever month they are of: 1." in page.ask("/report").text
 
 
 # --- the page of a replay
