@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
+    from tests.ui.archive import Replayed
     from tests.ui.pages import Page
 
 pytest.importorskip("starlette", reason="the page's extra is not installed: pip install 'stopline[ui]'")
@@ -33,6 +34,22 @@ def entered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("entered")
     with served(folder_of(folder / "out", casefile(folder / "site").finish())) as running:
         yield running.enter()
+
+
+@pytest.fixture(scope="session")
+def replayed_sealed(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
+    """A recording replayed by a node that seals its evidence, with what it takes to review it."""
+    from tests.ui.archive import replay_sealed
+
+    return replay_sealed(tmp_path_factory.mktemp("review"))
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory, replayed_sealed: Replayed) -> Path:
+    """A receiver's archive of some weeks, the replayed case among its cases; for all tests that change nothing."""
+    from tests.ui.archive import fill
+
+    return fill(tmp_path_factory.mktemp("kept") / "archive", replayed_sealed)
 
 
 @pytest.fixture
