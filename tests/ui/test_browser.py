@@ -176,18 +176,15 @@ def test_it_is_read_in_german_and_french(page: BrowserPage) -> None:
 
 
 def test_two_pages_in_one_browser_leave_each_other_alone(
-    browser: Browser, replayed_sealed: Replayed, archive: Path
+    browser: Browser, replay_shown: BrowserPage, archive_shown: BrowserPage
 ) -> None:
-    first, second = (
-        served(replayed_sealed.out, *replayed_sealed.words),
-        served("--store", archive, *replayed_sealed.words),
-    )
-    with browser.new_context() as context, first as one, second as other:
-        pages = [context.new_page(), context.new_page()]
-        for page, running in zip(pages, (one, other), strict=True):
-            assert answer(page, running.address).status == 200
-        for page in [*pages, *pages]:
-            assert answer(page, page.url).status == 200
+    """The sessions of both in one browser, as if it had opened both addresses one after the other."""
+    with browser.new_context() as both:
+        for one in (replay_shown, archive_shown):
+            both.add_cookies(one.context.cookies())  # type: ignore[arg-type]
+        page = both.new_page()
+        for one in (replay_shown, archive_shown, replay_shown):
+            assert answer(page, fresh(one).url).status == 200
             assert page.get_by_role("heading", name="Cases").is_visible()
 
 

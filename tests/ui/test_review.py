@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import hashlib
 import io
 import json
@@ -16,11 +17,17 @@ from typing import TYPE_CHECKING
 
 import pyrage
 import pytest
+from starlette.exceptions import HTTPException
 
+from edge import verify
+from edge.commands.verify import Evidence
 from edge.decisions import Choice, Decision, check_chain, sign_decision
 from edge.errors import StoreError
 from edge.keys import load_public_keys, load_signing_key
 from edge.ui.cases import Entry, ReplayCases, Wanted, entry_of
+from edge.ui.journal import Journal
+from edge.ui.look import Look
+from edge.ui.review import Desk, Opened, Review
 from tests.cases import signing_key
 from tests.command import stopline
 from tests.receive.fleet_of_cases import made
@@ -250,13 +257,13 @@ def test_a_case_of_a_replay_is_erased_and_nothing_else(replayed: Path, one_case:
 
 
 def test_pages_that_erase_at_the_same_time_take_nothing_else_away(tmp_path: Path) -> None:
-    cases = [made(number) for number in range(1, 41)]
+    cases = [made(number) for number in range(1, 17)]
     (tmp_path / "events.jsonl").write_bytes(b"".join(case.raw + b"\n" for case in cases))
     one, other = ReplayCases(tmp_path), ReplayCases(tmp_path)
     with ThreadPoolExecutor(4) as pool:
-        done = [pool.submit([one, other][number % 2].erase, case.id) for number, case in enumerate(cases[:30])]
+        done = [pool.submit([one, other][number % 2].erase, case.id) for number, case in enumerate(cases[:12])]
         assert all(erased.result() for erased in done)
-    assert {entry.id for entry in one.entries(Wanted())} == {case.id for case in cases[30:]}
+    assert {entry.id for entry in one.entries(Wanted())} == {case.id for case in cases[12:]}
 
 
 def test_a_case_that_cannot_be_erased_is_still_there_and_told(
@@ -275,6 +282,54 @@ def test_a_case_that_cannot_be_erased_is_still_there_and_told(
         shutil.rmtree(bundle)
         assert page.decide(event_id, "choice=erase").status == 303
         assert page.ask(f"/case/{event_id}").status == 404
+
+
+class CountedCases(ReplayCases):
+    """Of a replay, with how often a bundle was read."""
+
+    bundles = 0
+
+    def bundle(self, event_id: str) -> bytes | None:
+        self.bundles += 1
+        return super().bundle(event_id)
+
+
+def desk_of(cases: ReplayCases, folder: Path) -> Desk:
+    keys = dict([verify.load_key(KEY.public.pem)])
+    return Desk(cases, Evidence(), keys, Journal(folder / "decisions.jsonl", {}), KEY, keys_given=True)
+
+
+def test_the_pictures_of_a_page_come_out_of_one_opening(replayed: Path, one_case: CaseFile) -> None:
+    cases = CountedCases(replayed)
+    opened = Opened(desk_of(cases, replayed))
+    with ThreadPoolExecutor(6) as pool:
+        asked = [pool.submit(opened.page, one_case.document["id"], one_case.event) for _ in range(12)]
+        assert len({id(page.result()) for page in asked}) == 1
+    assert cases.bundles == 1
+    opened.forget(one_case.document["id"])
+    opened.page(one_case.document["id"], one_case.event)
+    assert cases.bundles == 2
+
+
+def test_what_somebody_else_erased_meanwhile_is_told(replayed: Path) -> None:
+    review = Review(desk_of(ReplayCases(replayed), replayed), Look())
+    with pytest.raises(HTTPException, match="somebody had erased it before") as told:
+        review._erase("01976f3e-5a10-7c3b-9d52-000000000000")
+    assert told.value.status_code == 409
+
+
+def test_a_file_that_is_waited_for_holds_up_no_other_page(page: Page, one_case: CaseFile, replayed: Path) -> None:
+    event_id = one_case.document["id"]
+    assert page.decide(event_id, "choice=confirm").status == 303
+    with (replayed / "decisions.jsonl").open("rb") as file, ThreadPoolExecutor(4) as pool:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        waiting = [pool.submit(page.ask, path) for path in ("/", f"/case/{event_id}", "/report", "/cases.csv")]
+        with pytest.raises(TimeoutError):
+            waiting[1].result(timeout=0.5)
+        assert page.ask("/static/app.css").status == 200
+        assert not any(one.done() for one in waiting)
+        fcntl.flock(file, fcntl.LOCK_UN)
+        assert [one.result().status for one in waiting] == [200] * 4
 
 
 def test_events_are_held_to_the_schema_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
