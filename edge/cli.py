@@ -21,7 +21,7 @@ from edge.cli_ui import ui
 from edge.errors import NodeError, StoplineError
 
 if TYPE_CHECKING:
-    from edge.commands.verify import Recomputed
+    from edge.commands.verify import Decisions, Recomputed, Verification
 
 app = typer.Typer(
     help="Records red-light violations by vehicles so that anyone can check them.",
@@ -241,18 +241,33 @@ def verify(
     tracks: Annotated[
         Path | None, typer.Option("--tracks", help="A folder of 'replay --keep-tracks': judge its passages again.")
     ] = None,
+    decisions: Annotated[
+        Path | None, typer.Option("--decisions", help="A file of reviewers' decisions; --key are the reviewers' then.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check signed events and their evidence: exit code 0 if every one is intact and recomputed, 1 if not."""
-    from edge.commands.verify import sentence, verify_file, verify_tracks
+    """Check signed events and their evidence: exit code 0 if every one is intact and recomputed, 1 if not.
 
-    if (file is None) == (tracks is None):
-        raise typer.BadParameter("give either a file of signed events or --tracks")
+    With --decisions check what reviewers decided: every signature, and that no line was taken out, put in or changed.
+    """
+    from edge.commands.verify import verify_decisions, verify_file, verify_tracks
+
+    if sum(one is not None for one in (file, tracks, decisions)) != 1:
+        raise typer.BadParameter("give one of a file of signed events, --tracks and --decisions")
     if tracks is not None:
         _show_recomputed(verify_tracks(tracks), as_json=as_json)
         return
+    if decisions is not None:
+        _show_decisions(verify_decisions(decisions, key or []), as_json=as_json)
+        return
     assert file is not None
-    result = verify_file(file, key or [], bundle, identity)
+    _show_verified(verify_file(file, key or [], bundle, identity), as_json=as_json)
+
+
+def _show_verified(result: Verification, *, as_json: bool) -> None:
+    """What came of checking every event of a file."""
+    from edge.commands.verify import sentence
+
     if as_json:
         events = [
             {
@@ -293,6 +308,21 @@ def _show_recomputed(result: Recomputed, *, as_json: bool) -> None:
         differing = f"{len(result.differing)} figures differ" if result.differing else "every figure agrees"
         print(f"{result.passages} passages judged again from their raw data: {differing}.")
     if result.differing:
+        raise typer.Exit(1)
+
+
+def _show_decisions(result: Decisions, *, as_json: bool) -> None:
+    """What came of checking a file of decisions."""
+    if as_json:
+        flaws = [{"line": flaw.line, "words": flaw.words} for flaw in result.flaws]
+        _print_json({"holds": result.holds, "lines": result.lines, "last_sha256": result.last_sha256, "flaws": flaws})
+    else:
+        for flaw in result.flaws:
+            print(f"FAILED line {flaw.line}: {flaw.words}.")
+        print(f"{result.lines - len(result.flaws)} of {result.lines} decisions hold.")
+        if result.holds:
+            print(f"Last line: {result.last_sha256}. Lines taken off the end show by this alone: keep it elsewhere.")
+    if not result.holds:
         raise typer.Exit(1)
 
 

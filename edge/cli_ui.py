@@ -35,6 +35,7 @@ class ReviewRequest:
     identity: Path | None
     sign_with: Path | None
     decisions: Path | None
+    reviewer_key: list[Path] | None
 
     @property
     def folder(self) -> Path | None:
@@ -78,6 +79,10 @@ def ui(
         Path | None,
         typer.Option("--decisions", help="The file of decisions; decisions.jsonl in the folder if left out."),
     ] = None,
+    reviewer_key: Annotated[
+        list[Path] | None,
+        typer.Option("--reviewer-key", help="Another reviewer's public key (PEM); may be given more than once."),
+    ] = None,
     site: Annotated[
         Path, typer.Option("--site", help="The site file to set up; made where there is none.")
     ] = DEFAULT_SITE,
@@ -107,14 +112,14 @@ def ui(
         if store is None and (node is not None or (what is not None and not Path(what).is_dir())):
             pages = _setting_up(SetupRequest(what, site, signal, node, model, seconds), stack)
         else:
-            pages = _reviewing(ReviewRequest(what, store, key, identity, sign_with, decisions), stack)
+            pages = _reviewing(ReviewRequest(what, store, key, identity, sign_with, decisions, reviewer_key), stack)
         serve(pages, port, lambda address: _tell(address, browser=browser))
 
 
 def _reviewing(request: ReviewRequest, stack: ExitStack) -> Pages:
     from edge.commands.verify import evidence_at, trusted_keys
-    from edge.keys import load_signing_key
-    from edge.ui.decisions import Journal
+    from edge.keys import load_public_keys, load_signing_key, trust
+    from edge.ui.journal import Journal
     from edge.ui.review import Desk, Review
 
     cases, beside = _cases(request.folder, request.store, stack)
@@ -123,8 +128,9 @@ def _reviewing(request: ReviewRequest, stack: ExitStack) -> Pages:
         raise ConfigError("Where decisions go is not said: name a file with --decisions")
     keys = trusted_keys(request.key or _key_in(beside))
     signer = load_signing_key(request.sign_with) if request.sign_with else None
+    reviewers = {**load_public_keys(request.reviewer_key or []), **(trust(signer.public) if signer else {})}
     evidence = evidence_at(None, request.identity)
-    desk = Desk(cases, evidence, keys, Journal(file), signer, keys_given=bool(request.key))
+    desk = Desk(cases, evidence, keys, Journal(file, reviewers), signer, keys_given=bool(request.key))
     return lambda look: Review(desk, look).routes
 
 

@@ -49,7 +49,7 @@ def page(case: CasePage) -> str:
         "style": style,
         "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         "title": _text(f"Red-light case {case.event['id']}"),
-        "over": _text(f"Red-light case · {case.event['source'].removeprefix('stopline://')}"),
+        "over": _text(case.event["source"].removeprefix("stopline://")),
         "heading": _text(heading(data)),
         "lead": _text(lead(case.event)),
         "outcome_class": case.outcome.level,

@@ -1,4 +1,4 @@
-"""``stopline verify``: checks signed events with their evidence, and replayed passages, by the independent verifier."""
+"""``stopline verify``: checks signed events with their evidence, replayed passages, and what reviewers decided."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyrage
 
 from edge import verify
+from edge.decisions import Flaw, check_chain, line_hash
 from edge.errors import ConfigError
 from edge.keys import load_public_keys
 from edge.verify import Outcome, Report
@@ -83,6 +84,20 @@ class Recomputed:
     differing: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """A file of decisions: how many lines, what is wrong with which, and the last line's hash (none of no line)."""
+
+    lines: int
+    flaws: tuple[Flaw, ...]
+    last_sha256: str | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether there is at least one decision and every one holds."""
+        return self.lines > 0 and not self.flaws
+
+
 def verify_file(
     file: Path, key_files: Sequence[Path], bundle: Path | None = None, identity: Path | None = None
 ) -> Verification:
@@ -114,6 +129,17 @@ def verify_tracks(folder: Path) -> Recomputed:
         f"{line['lane']}, track {line['track']}: {words}" for line, data in cases for words in verify.differences(data)
     )
     return Recomputed(len(cases), tuple(differing))
+
+
+def verify_decisions(file: Path, key_files: Sequence[Path]) -> Decisions:
+    """Check signatures and order of a whole file of decisions. ConfigError where a key lacks or nothing can be read."""
+    if not key_files:
+        raise ConfigError(f"No key to check {file} with: give the public key of each reviewer with --key")
+    *lines, end = read_bytes(file).split(b"\n")
+    flaws = list(check_chain(lines, load_public_keys(key_files)))
+    if end:
+        flaws.append(Flaw(len(lines) + 1, "it is not whole: the file ends in the middle of it"))
+    return Decisions(len(lines) + bool(end), tuple(flaws), line_hash(lines[-1]) if lines else None)
 
 
 def read_bytes(file: Path) -> bytes:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import hashlib
 import json
+import os
+import stat
+import threading
 import tomllib
 from collections import Counter
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from edge import verify
+from edge.commands.verify import event_id as id_of
+from edge.durable import sync_folder, write_whole
 from edge.errors import ConfigError, StoreError
 from edge.ui.monthly import VERDICTS, Counted
 
@@ -66,10 +73,10 @@ class Choices:
 
 
 class Cases(Protocol):
-    """What can be reviewed."""
+    """What can be reviewed, by several threads at once. ``is_replay`` where it is the folder of one replay."""
 
     name: str
-    can_erase: bool
+    is_replay: bool
 
     def entries(self, wanted: Wanted) -> Iterator[Entry]:
         """The cases that are wanted, the latest first."""
@@ -100,39 +107,40 @@ class Cases(Protocol):
         ...
 
     def erase(self, event_id: str) -> bool:
-        """Take event and bundle away for good; says whether that can be done here and was."""
+        """Take event and bundle away for good; False where they were not there any more."""
         ...
 
 
 class ReplayCases:
-    """The cases of one replay: ``events.jsonl`` and ``evidence/``. They are a copy, so nothing is erased here."""
+    """The cases of one replay: ``events.jsonl`` and ``evidence/``. StoreError where they cannot be read any more."""
 
-    can_erase = False
+    is_replay = True
 
     def __init__(self, folder: Path) -> None:
-        self.name = str(folder)
+        self.name = folder.resolve().name
         self._folder = folder
         self._evidence = folder / "evidence"
-        file = folder / "events.jsonl"
+        self._events = folder / "events.jsonl"
+        self._lock = threading.Lock()
+        self._read: tuple[tuple[int, ...], dict[str, _Case]] = ((), {})
         try:
-            lines = file.read_bytes().splitlines()
-        except OSError as error:
-            raise ConfigError(f"{file} cannot be read ({error.strerror}): name a folder that a replay wrote") from None
-        named = ((entry_of(line, has_bundle=False), line) for line in lines)
-        self._events = {entry.id: line for entry, line in named if entry is not None}
+            self._cases()
+        except StoreError as error:
+            raise ConfigError(str(error)) from None
 
     def entries(self, wanted: Wanted) -> Iterator[Entry]:
         """The cases that are wanted, the last crossing first."""
-        for entry in reversed(self._all()):
-            if _is_wanted(entry, wanted):
-                yield entry
+        for case in reversed(list(self._cases().values())):
+            if _is_wanted(case.entry, wanted):
+                yield replace(case.entry, has_bundle=self._bundle_file(case.entry.id) is not None)
 
     def choices(self) -> Choices:
         """What the replay came upon."""
-        found = self._all()
-        origins = sorted({entry.origin for entry in found})
+        found = [case.entry for case in self._cases().values()]
         return Choices(
-            origins, sorted({entry.lane for entry in found}), sorted({entry.month for entry in found} - {""})
+            sorted({entry.origin for entry in found}),
+            sorted({entry.lane for entry in found}),
+            sorted({entry.month for entry in found} - {""}),
         )
 
     def hashes(self, wanted: Wanted) -> Iterator[str]:
@@ -161,29 +169,80 @@ class ReplayCases:
 
     def event(self, event_id: str) -> bytes | None:
         """An event's bytes."""
-        return self._events.get(event_id)
+        case = self._cases().get(event_id)
+        return None if case is None else case.raw
 
     def bundle(self, event_id: str) -> bytes | None:
         """Its bundle as it was written."""
-        file = self._file(event_id)
+        file = self._bundle_file(event_id)
         try:
             return None if file is None else file.read_bytes()
         except OSError as error:
             raise StoreError(f"{file} cannot be read ({error.strerror}): give it to this user") from None
 
-    def erase(self, event_id: str) -> bool:  # noqa: ARG002 - what is asked of every kind of cases
-        """Nothing: the replay can be made again, and its folder is the user's."""
-        return False
+    def erase(self, event_id: str) -> bool:
+        """Take its bundle and its line of ``events.jsonl`` away for good; False where they were not there any more.
 
-    def _all(self) -> list[Entry]:
-        found = (entry_of(raw, has_bundle=self._file(name) is not None) for name, raw in self._events.items())
-        return [entry for entry in found if entry is not None]
+        The bundle goes first: a case that was cut off between the two is still listed, and can be erased again.
+        """
+        with self._held():
+            if event_id not in self._cases():
+                return False
+            for ending in _ENDINGS:
+                (self._evidence / f"{event_id}{ending}").unlink(missing_ok=True)
+            if self._evidence.is_dir():
+                sync_folder(self._evidence)
+            kept = [line for line in self._events.read_bytes().split(b"\n") if id_of(line) != event_id]
+            write_whole(self._events, b"\n".join(kept), mode=stat.S_IMODE(self._events.stat().st_mode))
+        return True
 
-    def _file(self, event_id: str) -> Path | None:
-        if event_id not in self._events:  # so a name from outside never becomes a path
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """The folder, against another page that would erase in it at the same time."""
+        try:
+            handle = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                yield
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise StoreError(
+                f"{self._folder} cannot be changed ({error.strerror}): give it to this user, with room on its disk"
+            ) from None
+
+    def _cases(self) -> Mapping[str, _Case]:
+        """Every case by its id, in the order of the file; that is read only where it is another than before."""
+        with self._lock:
+            try:
+                now = self._events.stat()
+                mark = (now.st_ino, now.st_size, now.st_mtime_ns)
+                if mark != self._read[0]:
+                    self._read = (mark, _cases_in(self._events.read_bytes()))
+            except OSError as error:
+                raise StoreError(
+                    f"{self._events} cannot be read ({error.strerror}): name a folder that a replay wrote"
+                ) from None
+            return self._read[1]
+
+    def _bundle_file(self, event_id: str) -> Path | None:
+        if event_id not in self._cases():  # so a name from outside never becomes a path
             return None
         files = (self._evidence / f"{event_id}{ending}" for ending in _ENDINGS)
         return next((file for file in files if file.is_file()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """A case as its file has it, held to the schema once."""
+
+    entry: Entry
+    raw: bytes
+
+
+def _cases_in(content: bytes) -> dict[str, _Case]:
+    named = ((entry_of(line, has_bundle=False), line) for line in content.split(b"\n"))
+    return {entry.id: _Case(entry, line) for entry, line in named if entry is not None}
 
 
 def entry_of(raw: bytes, *, has_bundle: bool) -> Entry | None:

@@ -17,6 +17,11 @@ LANGUAGES: Final = {"en": "English", "de": "Deutsch", "fr": "Français"}
 _DEEPEST = 3  # sentences within sentences
 _LONGEST = 2000
 _NAME = re.compile(r"\{(\w+)\}")
+_MARKS = {"de": ",", "fr": ","}  # between whole and part of a number; a point elsewhere
+_DECIMAL = r"(?<![\w.:])(?<!\w-)(\d+)\.(\d+)(?![\w.])"  # no version, time, address or part of a name
+_FIGURE = re.compile(_DECIMAL)
+_MEASURE = re.compile(_DECIMAL + r"(?= (?:s|ms|m/s)\b)|^(-?\d+)\.(\d+)$")
+_NAMES = {"file", "id", "kid", "lane", "name", "names"}  # figures that are names: a lane may well be called 1.5
 
 
 class Words:
@@ -31,11 +36,30 @@ class Words:
         said = self.said.get(english, english)
         return said.format(**values) if values else said
 
+    def number(self, value: float, digits: int) -> str:
+        """A number with so many digits after the decimal mark of the language."""
+        return f"{value:.{digits}f}".replace(".", self._mark)
+
     def telling(self, sentence: str) -> str:
         """A sentence of another part of the program, with the figures that are in it; English where it is not known."""
         if self.language == "en" or len(sentence) > _LONGEST:
             return sentence
-        return self._told(sentence, _DEEPEST) or sentence
+        return self._told(sentence, _DEEPEST) or self._marked(sentence, _MEASURE)
+
+    @property
+    def _mark(self) -> str:
+        return _MARKS.get(self.language, ".")
+
+    def _marked(self, text: str, numbers: re.Pattern[str]) -> str:
+        """A text whose numbers have the decimal mark of the language."""
+        return numbers.sub(lambda match: match[0].replace(".", self._mark), text)
+
+    def _figure(self, name: str, text: str, depth: int) -> str:
+        """What stands in a sentence: a sentence itself, a name or a number."""
+        told = self._told(text, depth)
+        if told is not None:
+            return told
+        return text if name in _NAMES else self._marked(text, _FIGURE)
 
     def _told(self, sentence: str, depth: int) -> str | None:
         whole = _findings().get(sentence, {}).get(self.language) or self.said.get(sentence)
@@ -44,7 +68,7 @@ class Words:
         for pattern, key in _patterns():
             match = pattern.fullmatch(sentence)
             if match is not None:
-                figures = {name: self._told(text, depth - 1) or text for name, text in match.groupdict().items()}
+                figures = {name: self._figure(name, text, depth - 1) for name, text in match.groupdict().items()}
                 return _findings()[key][self.language].format(**figures)
         return self._listed(sentence) if ", " in sentence else None
 

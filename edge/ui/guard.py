@@ -8,27 +8,27 @@ made to point to 127.0.0.1 (``Host``), and pages that would frame or script it (
 from __future__ import annotations
 
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+
+from edge.ui.refusal import POLICY as REFUSAL_POLICY
+from edge.ui.refusal import refusal
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES: Final = 1_000_000
 MAX_URL_BYTES: Final = 4096
-COOKIE: Final = "stopline"
-
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS: Final = {
-    "content-security-policy": POLICY,
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
@@ -37,54 +37,62 @@ _HEADERS: Final = {
     "cache-control": "no-store",
 }
 _TOO_MUCH: Final = f"More than {MAX_BODY_BYTES} bytes were sent: send less."
-_CLOSED: Final = "This page is closed: open the address that 'stopline ui' printed. It can be used once."
+_ELSEWHERE: Final = "This is no name of this page: use the address that was printed."
+_TOO_LONG: Final = "The address is too long."
+_NOT_FROM_HERE: Final = "Another site asked for this: it gets nothing."
+_CLOSED: Final = (
+    "This page is closed: open the address that 'stopline ui' printed. It can be used once; "
+    "for a new one, start 'stopline ui' again."
+)
 
 
 class Guard:
     """Lets through what comes from the browser that used the token first.
 
     ``port`` is the one served; ``token`` stands in the address that is printed (``/?token=…``) and is spent by its
-    first use, which sets a cookie for the session.
+    first use, which sets a cookie for the session. Browsers send cookies to every port of a host, so its name has the
+    port in it: two pages in one browser leave each other alone.
     """
 
     def __init__(self, app: ASGIApp, port: int, token: str) -> None:
         self._app = app
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
         self._token: str | None = token
+        self._cookie = f"stopline_{port}"
         self._session = secrets.token_urlsafe(32)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request here where it must not go on."""
-        if scope["type"] != "http":
+        """Answer the request here where it must not go on. What is no request is not let on at all."""
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})  # before it was accepted: answered with 403
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers[name] = value
-            await send(message)
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refused = self._refused(scope)
+        if refused is None and not self._is_in(scope):
+            opened = self._opened(scope)
+            if opened is not None:
+                return await opened(scope, receive, _with_headers(send, POLICY))
+            refused = (403, _CLOSED)
+        if refused is not None:
+            return await refusal(scope, *refused)(scope, receive, _with_headers(send, REFUSAL_POLICY))
+        return await self._app(scope, _bounded(receive), _with_headers(send, POLICY))
 
-        refusal = self._refusal(scope)
-        if refusal is not None:
-            await refusal(scope, receive, send_with_headers)
-            return
-        await self._app(scope, _bounded(receive), send_with_headers)
-
-    def _refusal(self, scope: Scope) -> ASGIApp | None:
+    def _refused(self, scope: Scope) -> tuple[int, str] | None:
+        """Why a request must not go on: a status and a sentence."""
         headers = Headers(scope=scope)
         if headers.get("host", "") not in self._hosts:
-            return PlainTextResponse("This is no name of this page: use the address that was printed.", 421)
+            return 421, _ELSEWHERE
         if len(scope.get("raw_path", b"")) + len(scope["query_string"]) > MAX_URL_BYTES:
-            return PlainTextResponse("The address is too long.", 414)
+            return 414, _TOO_LONG
         if not self._from_here(scope["method"], headers):
-            return PlainTextResponse("Another site asked for this: it gets nothing.", 403)
+            return 403, _NOT_FROM_HERE
         if _length(headers) > MAX_BODY_BYTES:
-            return PlainTextResponse(_TOO_MUCH, 413)
-        if secrets.compare_digest(_cookie(headers).encode(), self._session.encode()):
-            return None
-        return self._opened(scope) or PlainTextResponse(_CLOSED, 403)
+            return 413, _TOO_MUCH
+        return None
 
     def _from_here(self, method: str, headers: Headers) -> bool:
         """Whether no other site stands behind a request; one that changes something must say where it comes from."""
@@ -95,6 +103,11 @@ class Guard:
             return method in {"GET", "HEAD"}
         return origin.removeprefix("http://") in self._hosts
 
+    def _is_in(self, scope: Scope) -> bool:
+        """Whether the session's cookie came with it."""
+        given = Request(scope).cookies.get(self._cookie, "")
+        return secrets.compare_digest(given.encode(), self._session.encode())
+
     def _opened(self, scope: Scope) -> RedirectResponse | None:
         """A session, where the token is right and unspent."""
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
@@ -102,21 +115,26 @@ class Guard:
             return None
         self._token = None
         opened = RedirectResponse(scope["path"], 303)
-        opened.set_cookie(COOKIE, self._session, httponly=True, samesite="strict")
+        opened.set_cookie(self._cookie, self._session, httponly=True, samesite="strict")
         return opened
 
 
 def _length(headers: Headers) -> int:
     given = headers.get("content-length", "0")
-    return int(given) if given.isascii() and given.isdigit() else MAX_BODY_BYTES + 1
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 12 else MAX_BODY_BYTES + 1
 
 
-def _cookie(headers: Headers) -> str:
-    try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return "" if morsel is None else morsel.value
+def _with_headers(send: Send, policy: str) -> Send:
+    """Puts what every answer bears onto it."""
+
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in {**_HEADERS, "content-security-policy": policy}.items():
+                headers[name] = value
+        await send(message)
+
+    return send_with_headers
 
 
 def _bounded(receive: Receive) -> Receive:

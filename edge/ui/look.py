@@ -1,9 +1,10 @@
-"""How a page is laid out: templates, languages, and words for what went wrong."""
+"""What all pages have in common: templates, languages, words for what went wrong, and that the page is closing."""
 
 from __future__ import annotations
 
+import threading
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -14,15 +15,25 @@ from edge.ui.catalogue import LANGUAGES, Words, chosen
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-_LANGUAGE = "stopline_language"
+LANGUAGE: Final = "stopline_language"  # the cookie that remembers a language
+_WHAT_WENT_WRONG: Final = {
+    400: "What was asked for cannot be understood.",
+    404: "There is nothing at this address, or not any more.",
+    405: "This address is not asked in this way.",
+}
 
 
 class Look:
-    """Renders templates in the reader's language."""
+    """Renders templates in the reader's language. ``closing`` is set when the page is to end: streams end by it."""
 
     def __init__(self) -> None:
-        loader = PackageLoader("edge.ui", "templates")
-        self._templates = Environment(loader=loader, autoescape=select_autoescape(), undefined=StrictUndefined)
+        self.closing = threading.Event()
+        self._templates = Environment(
+            loader=PackageLoader("edge.ui", "templates"),
+            autoescape=select_autoescape(),
+            undefined=StrictUndefined,
+            auto_reload=False,
+        )
 
     def page(self, request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """A page; ``?lang=`` chooses its language and is remembered."""
@@ -36,14 +47,16 @@ class Look:
         )
         response = HTMLResponse(text, status)
         if asked in LANGUAGES:
-            response.set_cookie(_LANGUAGE, language, max_age=31_536_000, httponly=True, samesite="strict")
+            response.set_cookie(LANGUAGE, language, max_age=31_536_000, httponly=True, samesite="strict")
         return response
 
     def words(self, request: Request) -> Words:
         """The messages in the reader's language."""
-        asked = request.query_params.get("lang") or request.cookies.get(_LANGUAGE)
+        asked = request.query_params.get("lang") or request.cookies.get(LANGUAGE)
         return Words(chosen(asked, request.headers.get("accept-language", "")))
 
     def failure(self, request: Request, status: int, words: str) -> HTMLResponse:
-        """A page that says what went wrong."""
-        return self.page(request, "failure.html", status=status, words=words or HTTPStatus(status).phrase)
+        """A page that says what went wrong; where nobody has, by the status alone."""
+        if words in {"", HTTPStatus(status).phrase}:
+            words = _WHAT_WENT_WRONG.get(status, words or HTTPStatus(status).phrase)
+        return self.page(request, "failure.html", status=status, words=words)

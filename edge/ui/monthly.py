@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from edge.decisions import OPEN, UNVERIFIED, Choice, state_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from edge.ui.decisions import Decision
+    from edge.decisions import Noted
 
 VIOLATION: Final = "violation"
 VERDICTS: Final = (
@@ -51,11 +53,12 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One line of a table with a bar: ``share`` is of the longest, from 0 to 100."""
+    """One line of a table with a bar: ``share`` is of the longest and ``percent`` of all, both from 0 to 100."""
 
     name: str
     number: float
     share: float
+    percent: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,17 +130,27 @@ class Uptime:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What people decided on the month's cases; ``rejected`` is by reason."""
+    """What people decided on the month's cases; ``rejected`` is by reason.
+
+    ``to_erase`` are cases that are here still; ``unverified`` those whose last decision nobody can rely on.
+    """
 
     cases: int = 0
     confirmed: int = 0
     rejected: tuple[Bar, ...] = ()
     open: int = 0
+    to_erase: int = 0
+    unverified: int = 0
 
     @property
     def rejections(self) -> int:
         """For whatever reason."""
         return round(sum(bar.number for bar in self.rejected))
+
+    @property
+    def signed(self) -> int:
+        """How many cases have a decision that holds."""
+        return self.cases - self.open - self.unverified
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +224,9 @@ def verdicts(counted: Iterable[Counted]) -> list[Bar]:
 
 def bars(numbers: Mapping[str, float]) -> list[Bar]:
     """Numbers with their bars, the greatest first."""
-    longest = max(numbers.values(), default=0)
+    longest, whole = max(numbers.values(), default=0), sum(numbers.values())
     ordered = sorted(numbers.items(), key=lambda one: (-one[1], one[0]))
-    return [Bar(name, number, _share(number, longest)) for name, number in ordered]
+    return [Bar(name, number, _share(number, longest), _share(number, whole)) for name, number in ordered]
 
 
 def ambers(node: Counted) -> Iterator[Ambers]:
@@ -301,15 +314,22 @@ def uptime(node: Counted, whole_s: float) -> Uptime:
     )
 
 
-def decided(decisions: Iterable[Decision | None]) -> Decided:
+def decided(decisions: Iterable[Noted | None]) -> Decided:
     """What was decided last on each case; None where nobody has."""
     states: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    for decision in decisions:
-        states[decision.choice.value if decision else "open"] += 1
-        if decision is not None and decision.reason is not None:
-            reasons[decision.reason.value] += 1
-    return Decided(states.total(), states["confirm"], tuple(bars(reasons)), states["open"])
+    for noted in decisions:
+        states[state_of(noted)] += 1
+        if noted is not None and noted.holds and noted.decision.reason is not None:
+            reasons[noted.decision.reason.value] += 1
+    return Decided(
+        states.total(),
+        states[Choice.CONFIRM.value],
+        tuple(bars(reasons)),
+        states[OPEN],
+        states[Choice.ERASE.value],
+        states[UNVERIFIED],
+    )
 
 
 def _share(part: float, whole: float) -> float:
@@ -317,57 +337,63 @@ def _share(part: float, whole: float) -> float:
     return round(min(100.0, 100 * part / whole), 2) if whole > 0 else 0.0
 
 
-Table = tuple[tuple[str, ...], list[tuple[object, ...]]]
+Row = tuple[object, ...]
+Table = tuple[tuple[str, ...], list[Row]]
 
 
 def tables(report: Monthly, month: str) -> dict[str, Table]:
     """Each table of the report for a spreadsheet: its header and rows, a node's figures never mixed with another's."""
-    return {
-        "passages": (
-            ("month", "node", "verdict", "count"),
-            [
-                (month, node.origin, verdict, node.counts[f"passages/{verdict}"])
-                for node in report.nodes
-                for verdict in VERDICTS
-                if f"passages/{verdict}" in node.counts
-            ],
-        ),
-        "decisions": (
-            ("month", "decision", "reason", "count"),
-            [
-                (month, "confirm", "", report.decided.confirmed),
-                *((month, "reject", bar.name, round(bar.number)) for bar in report.decided.rejected),
-                (month, "open", "", report.decided.open),
-            ],
-        ),
-        "ambers": (
-            ("month", "node", "signal_group", "count", "shortest_s", "median_s", "longest_s", "minimum_s", "below"),
-            [
-                (month, a.origin, a.group, a.count, a.shortest_s, a.median_s, a.longest_s, a.minimum_s, a.below)
-                for a in report.ambers
-            ],
-        ),
-        "faults": (
-            ("month", "node", "signal_group", "fault", "count"),
-            [
-                *((month, one.origin, one.group, one.fault, one.count) for one in report.faults),
-                *(
-                    (month, node.origin, "", name, node.counts[name])
-                    for node in report.nodes
-                    for name in OTHER_COUNTS
-                    if name in node.counts
-                ),
-            ],
-        ),
-        "uptime": (
-            ("month", "node", "month_s", "ran_s", "armed_s", "messages", "missing", "disarmed_by", "disarmed_s"),
-            [
-                (month, u.origin, round(u.whole_s), round(u.ran_s), _whole(u.armed_s), u.messages, u.missing, *reason)
-                for u in report.uptimes
-                for reason in [("", None), *((name, round(part_s)) for name, part_s in u.unarmed)]
-            ],
-        ),
+    columns: dict[str, tuple[tuple[str, ...], Iterator[Row]]] = {
+        "passages": (("node", "verdict", "count"), _passage_rows(report)),
+        "decisions": (("decision", "reason", "count"), _decision_rows(report.decided)),
+        "ambers": (_AMBER_COLUMNS, _amber_rows(report)),
+        "faults": (("node", "signal_group", "fault", "count"), _fault_rows(report)),
+        "uptime": (_UPTIME_COLUMNS, _uptime_rows(report)),
     }
+    return {name: (("month", *header), [(month, *row) for row in rows]) for name, (header, rows) in columns.items()}
+
+
+_AMBER_COLUMNS: Final = ("node", "signal_group", "count", "shortest_s", "median_s", "longest_s", "minimum_s", "below")
+_UPTIME_COLUMNS: Final = ("node", "month_s", "ran_s", "armed_s", "messages", "missing", "disarmed_by", "disarmed_s")
+
+
+def _passage_rows(report: Monthly) -> Iterator[Row]:
+    for node in report.nodes:
+        for verdict in VERDICTS:
+            if f"passages/{verdict}" in node.counts:
+                yield node.origin, verdict, node.counts[f"passages/{verdict}"]
+
+
+def _decision_rows(one: Decided) -> Iterator[Row]:
+    yield "confirm", "", one.confirmed
+    for bar in one.rejected:
+        yield "reject", bar.name, round(bar.number)
+    yield "erase", "", one.to_erase
+    yield "unverified", "", one.unverified
+    yield "open", "", one.open
+
+
+def _amber_rows(report: Monthly) -> Iterator[Row]:
+    for one in report.ambers:
+        lengths_s = one.shortest_s, one.median_s, one.longest_s
+        yield one.origin, one.group, one.count, *lengths_s, one.minimum_s, one.below
+
+
+def _fault_rows(report: Monthly) -> Iterator[Row]:
+    for one in report.faults:
+        yield one.origin, one.group, one.fault, one.count
+    for node in report.nodes:
+        for name in OTHER_COUNTS:
+            if name in node.counts:
+                yield node.origin, "", name, node.counts[name]
+
+
+def _uptime_rows(report: Monthly) -> Iterator[Row]:
+    for one in report.uptimes:
+        whole = one.origin, round(one.whole_s), round(one.ran_s), _whole(one.armed_s), one.messages, one.missing
+        yield *whole, "", None
+        for name, part_s in one.unarmed:
+            yield *whole, name, round(part_s)
 
 
 def _whole(seconds: float | None) -> int | None:

@@ -1,11 +1,13 @@
-"""The monthly report as a page, and its tables as CSV; of a replay's folder as far as that goes."""
+"""The monthly report as a page, and its tables as CSV; of a replay's folder as far as that goes.
+
+The pages are plain functions: Starlette calls these beside its event loop, on which no file is read.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from edge.ui.cases import Cases
-    from edge.ui.decisions import Journal
+    from edge.ui.journal import Journal
     from edge.ui.look import Look
 
 SHEETS: Final = ("passages", "decisions", "ambers", "faults", "uptime")
@@ -34,10 +36,10 @@ class MonthlyPage:
         self._look = look
         self.routes = [Route("/report", self._page), Route("/report/{name}.csv", self._sheet)]
 
-    async def _page(self, request: Request) -> Response:
-        choices = await run_in_threadpool(self._cases.reported)
+    def _page(self, request: Request) -> Response:
+        choices = self._cases.reported()
         month, origin = _asked(request, choices)
-        report = await run_in_threadpool(self._report, month, origin)
+        report = self._report(month, origin)
         return self._look.page(
             request,
             "report.html",
@@ -45,18 +47,19 @@ class MonthlyPage:
             month=month,
             origin=origin,
             choices=choices,
-            name=self._cases.name.rstrip("/").rpartition("/")[2],  # a report goes further than the place it is made at
-            is_replay=not choices.months and not self._cases.can_erase,
+            name=self._cases.name,
+            is_replay=self._cases.is_replay,
             erased=self._journal.erased_in(month) if month and origin is None else 0,
+            unverified=self._journal.unverified,
             sheets=SHEETS,
         )
 
-    async def _sheet(self, request: Request) -> Response:
+    def _sheet(self, request: Request) -> Response:
         name = request.path_params["name"]
         if name not in SHEETS:
             raise HTTPException(404)
-        month, origin = _asked(request, await run_in_threadpool(self._cases.reported))
-        header, rows = tables(await run_in_threadpool(self._report, month, origin), month)[name]
+        month, origin = _asked(request, self._cases.reported())
+        header, rows = tables(self._report(month, origin), month)[name]
         return Response(b"".join(lines(header, rows)), headers=attachment(f"stopline-{name}", month))
 
     def _report(self, month: str, origin: str | None) -> Monthly:

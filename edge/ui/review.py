@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,9 +19,10 @@ from starlette.routing import Route
 
 from edge import report, verify
 from edge.commands.report import case_page
+from edge.decisions import STATES, Choice, Noted, Reason, state_of
+from edge.errors import StoreError
 from edge.plot import lamps_and_distance
 from edge.ui.cases import Entry, Wanted, entry_of
-from edge.ui.decisions import Choice, Decision, Reason
 from edge.ui.monthly_page import MonthlyPage, attachment
 from edge.ui.sheets import lines
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from edge.report import CasePage
     from edge.ui.cases import Cases
     from edge.ui.catalogue import Words
-    from edge.ui.decisions import Journal
+    from edge.ui.journal import Journal
     from edge.ui.look import Look
 
 PAGE: Final = 50
@@ -45,6 +47,9 @@ _DESCRIBED: Final = re.compile(r'aria-label="([^"]*)"')
 _MEDIA: Final = {"jpg": "image/jpeg", "mp4": "video/mp4"}
 _SHOWN: Final = frozenset({"still-1-data.jpg", "still-2-data.jpg", "still-1.jpg", "still-2.jpg", "clip.mp4"})
 _MONTH: Final = re.compile(r"\d{4}-\d\d")
+_PLACE: Final = re.compile(r"[0-9]{1,9}")
+_FILTERS: Final = ("node", "lane", "month", "state")
+_MOST_FIELDS: Final = 10
 _COLUMNS: Final = (
     "crossing_utc",
     "node",
@@ -56,10 +61,10 @@ _COLUMNS: Final = (
     "reason",
     "decided_utc",
     "reviewer",
+    "signature",
     "event",
     "event_sha256",
 )
-STATES: Final = ("open", *(choice.value for choice in Choice))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,41 @@ class Row:
     """A line of the list."""
 
     entry: Entry
-    decision: Decision | None
+    noted: Noted | None
+
+    @property
+    def state(self) -> str:
+        """One of ``STATES``."""
+        return state_of(self.noted)
+
+
+class Opened:
+    """Cases that were checked last, with what was sealed: in memory only, and not for long.
+
+    One is opened at a time, so that the pictures of a page wait for its opening in place of doing it again.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._lock = threading.Lock()
+        self._pages: OrderedDict[str, CasePage] = OrderedDict()
+
+    def page(self, event_id: str, raw: bytes) -> CasePage:
+        """The case, checked."""
+        with self._lock:
+            page = self._pages.get(event_id)
+            if page is None:
+                bundle = self._desk.cases.bundle(event_id)
+                opened = None if bundle is None else self._desk.evidence.open(bundle)
+                page = self._pages[event_id] = case_page(verify.check(raw, self._desk.keys, opened))
+                while len(self._pages) > _KEPT_OPEN:
+                    self._pages.popitem(last=False)
+            return page
+
+    def forget(self, event_id: str) -> None:
+        """What was erased is not kept here either."""
+        with self._lock:
+            self._pages.pop(event_id, None)
 
 
 class Review:
@@ -94,7 +133,7 @@ class Review:
     def __init__(self, desk: Desk, look: Look) -> None:
         self._desk = desk
         self._look = look
-        self._opened: OrderedDict[str, CasePage] = OrderedDict()
+        self._opened = Opened(desk)
         self.routes = [
             Route("/", self._list),
             Route("/cases.csv", self._sheet),
@@ -104,17 +143,16 @@ class Review:
             *MonthlyPage(desk.cases, desk.journal, look).routes,
         ]
 
-    async def _list(self, request: Request) -> Response:
-        asked = request.query_params
+    def _list(self, request: Request) -> Response:
         wanted, state = _wanted(request)
-        skip = int(asked["skip"]) if asked.get("skip", "").isdecimal() else 0
-        rows = await run_in_threadpool(lambda: list(islice(self._rows(wanted, state), skip, skip + PAGE + 1)))
-        filters = {name: asked[name] for name in ("node", "lane", "month", "state") if asked.get(name)}
+        skip = _skipped(request)
+        rows = list(islice(self._rows(wanted, state), skip, skip + PAGE + 1))
+        filters = {name: request.query_params[name] for name in _FILTERS if request.query_params.get(name)}
         return self._look.page(
             request,
             "list.html",
             rows=rows[:PAGE],
-            choices=await run_in_threadpool(self._desk.cases.choices),
+            choices=self._desk.cases.choices(),
             wanted=wanted,
             state=state,
             states=STATES,
@@ -122,9 +160,10 @@ class Review:
             later=urlencode({**filters, "skip": max(0, skip - PAGE)}) if skip else None,
             filters=urlencode(filters),
             name=self._desk.cases.name,
+            unverified=self._desk.journal.unverified,
         )
 
-    async def _sheet(self, request: Request) -> Response:
+    def _sheet(self, request: Request) -> Response:
         """The list as it is filtered, whole: row by row, as the cases are read."""
         wanted, state = _wanted(request)
         rows = (_cells(row) for row in self._rows(wanted, state))
@@ -132,73 +171,69 @@ class Review:
         return StreamingResponse(lines(_COLUMNS, rows), headers=attachment("stopline-cases", month))
 
     def _rows(self, wanted: Wanted, state: str | None) -> Iterator[Row]:
+        """The cases that are wanted with what was decided on them, by now."""
         self._desk.journal.refresh()
-        for entry in self._desk.cases.entries(wanted):
-            decision = self._desk.journal.latest(entry.sha256)
-            if state is None or state == (decision.choice.value if decision else "open"):
-                yield Row(entry, decision)
+        rows = (Row(entry, self._desk.journal.latest(entry.sha256)) for entry in self._desk.cases.entries(wanted))
+        return (row for row in rows if state in {None, row.state})
 
-    async def _case(self, request: Request) -> Response:
-        raw = await run_in_threadpool(self._event, request)
+    def _case(self, request: Request) -> Response:
+        raw = self._event(request)
         entry = entry_of(raw, has_bundle=False)
         if entry is None:
             raise HTTPException(404)
-        page = await run_in_threadpool(self._page, entry.id, raw)
         self._desk.journal.refresh()
-        stills = [
-            (f"/case/{entry.id}/{file}", report.claim(page, name) or otherwise)
-            for name, otherwise in report.STILLS
-            for file in [next((one for one in (f"{name}-data.jpg", f"{name}.jpg") if one in page.files), None)]
-            if file is not None
-        ]
+        page = self._opened.page(entry.id, raw)
         return self._look.page(
             request,
             "case.html",
             entry=entry,
-            event=page.event,
             outcome=page.outcome,
             findings=page.findings,
             heading=report.heading(page.event["data"]),
             lead=report.lead(page.event),
-            stills=stills,
-            keys_given=self._desk.keys_given,
+            stills=list(_stills(entry.id, page)),
             clip=f"/case/{entry.id}/clip.mp4" if "clip.mp4" in page.files else None,
             plot=_told(lamps_and_distance(page.event["data"]), self._look.words(request)),
             table=list(report.rows(page)),
-            decision=self._desk.journal.latest(entry.sha256),
+            row=Row(entry, self._desk.journal.latest(entry.sha256)),
             reasons=list(Reason),
+            keys_given=self._desk.keys_given,
             may_decide=self._desk.signer is not None,
-            may_erase=self._desk.cases.can_erase,
+            is_replay=self._desk.cases.is_replay,
         )
 
     async def _decide(self, request: Request) -> Response:
-        """Sign what was decided, and do it; erasing comes after its record, so that none is erased in silence."""
-        desk = self._desk
+        """Sign what was decided, and do it."""
+        choice, reason = _decided(await request.body())
+        return await run_in_threadpool(self._do, request, choice, reason)
+
+    def _do(self, request: Request, choice: Choice, reason: Reason | None) -> Response:
+        desk, raw = self._desk, self._event(request)
         if desk.signer is None:
             raise HTTPException(403, "Nobody signs here: start 'stopline ui' with --sign-with and the reviewer's key")
-        form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=10)
-        try:
-            choice = Choice(form.get("choice", [""])[0])
-            reason = Reason(form.get("reason", [""])[0]) if choice is Choice.REJECT else None
-        except ValueError:
-            raise HTTPException(400, "Choose whether to confirm, reject with a reason, or erase") from None
-        raw = await run_in_threadpool(self._event, request)
-        if choice is Choice.ERASE and not desk.cases.can_erase:
-            raise HTTPException(400, "These cases are a replay's copy: delete the folder instead")
-        await run_in_threadpool(desk.journal.add, choice, reason, verify.sha256(raw), datetime.now(UTC), desk.signer)
+        desk.journal.add(choice, reason, verify.sha256(raw), datetime.now(UTC), desk.signer)
         event_id = request.path_params["id"]
-        if choice is Choice.ERASE:
-            self._opened.pop(event_id, None)
-            await run_in_threadpool(desk.cases.erase, event_id)
-            return RedirectResponse("/", 303)
-        return RedirectResponse(f"/case/{event_id}", 303)
+        if choice is not Choice.ERASE:
+            return RedirectResponse(f"/case/{event_id}", 303)
+        self._erase(event_id)
+        return RedirectResponse("/", 303)
 
-    async def _file(self, request: Request) -> Response:
+    def _erase(self, event_id: str) -> None:
+        """Erase what was just decided to be erased: after its record, so that nothing is erased in silence."""
+        try:
+            erased = self._desk.cases.erase(event_id)
+        except StoreError as error:
+            raise StoreError(f"That this case is to be erased is recorded, but it is here still: {error}") from None
+        finally:
+            self._opened.forget(event_id)
+        if not erased:
+            raise HTTPException(409, "That this case is to be erased is recorded, but somebody had erased it before")
+
+    def _file(self, request: Request) -> Response:
         name = request.path_params["file"]
         if name not in _SHOWN:
             raise HTTPException(404)
-        raw = await run_in_threadpool(self._event, request)
-        page = await run_in_threadpool(self._page, request.path_params["id"], raw)
+        page = self._opened.page(request.path_params["id"], self._event(request))
         if name not in page.files:
             raise HTTPException(404)
         return _part_of(page.files[name], _MEDIA[name.rpartition(".")[2]], request.headers.get("range"))
@@ -210,29 +245,45 @@ class Review:
             raise HTTPException(404)
         return raw
 
-    def _page(self, event_id: str, raw: bytes) -> CasePage:
-        """The case, checked; what was sealed is opened in memory only."""
-        page = self._opened.get(event_id)
-        if page is None:
-            bundle = self._desk.cases.bundle(event_id)
-            opened = None if bundle is None else self._desk.evidence.open(bundle)
-            page = case_page(verify.check(raw, self._desk.keys, opened))
-            self._opened[event_id] = page
-            while len(self._opened) > _KEPT_OPEN:
-                self._opened.popitem(last=False)
-        return page
-
 
 def _wanted(request: Request) -> tuple[Wanted, str | None]:
     """What the filters of the list ask for: cases, and the state that they are in."""
-    asked = request.query_params
-    wanted = Wanted(asked.get("node") or None, asked.get("lane") or None, asked.get("month") or None)
-    return wanted, asked.get("state") if asked.get("state") in STATES else None
+    asked = {name: value for name in _FILTERS if (value := request.query_params.get(name))}
+    if not all(value.isprintable() for value in asked.values()):
+        raise HTTPException(400, "A filter is one of those that the list offers")
+    state = asked.get("state")
+    return Wanted(asked.get("node"), asked.get("lane"), asked.get("month")), state if state in STATES else None
+
+
+def _skipped(request: Request) -> int:
+    """How many cases of the list come before those that are asked for."""
+    asked = request.query_params.get("skip", "0")
+    if not _PLACE.fullmatch(asked):
+        raise HTTPException(400, "A place in the list is a number of at most nine digits")
+    return int(asked)
+
+
+def _decided(body: bytes) -> tuple[Choice, Reason | None]:
+    """What the form of a case says."""
+    try:
+        form = parse_qs(body.decode("utf-8", "replace"), max_num_fields=_MOST_FIELDS)
+        choice = Choice(form.get("choice", [""])[0])
+        return choice, Reason(form.get("reason", [""])[0]) if choice is Choice.REJECT else None
+    except ValueError:
+        raise HTTPException(400, "Choose whether to confirm, reject with a reason, or erase") from None
+
+
+def _stills(event_id: str, page: CasePage) -> Iterator[tuple[str, str]]:
+    """The address and the caption of each still that is at hand."""
+    for name, otherwise in report.STILLS:
+        file = next((one for one in (f"{name}-data.jpg", f"{name}.jpg") if one in page.files), None)
+        if file is not None:
+            yield f"/case/{event_id}/{file}", report.claim(page, name) or otherwise
 
 
 def _cells(row: Row) -> tuple[object, ...]:
     """A line of the list for a spreadsheet."""
-    entry, decision = row.entry, row.decision
+    entry, decision = row.entry, row.noted.decision if row.noted else None
     return (
         entry.time,
         entry.origin,
@@ -240,10 +291,11 @@ def _cells(row: Row) -> tuple[object, ...]:
         entry.vehicle_class,
         entry.red_at_least_s,
         "there" if entry.has_bundle else "missing",
-        decision.choice.value if decision else "open",
+        row.state,
         decision.reason.value if decision and decision.reason else None,
         decision.at.strftime("%Y-%m-%dT%H:%M:%SZ") if decision else None,
         decision.reviewer if decision else None,
+        row.noted.standing.value if row.noted else None,
         entry.id,
         entry.sha256,
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,6 +24,7 @@ from edge.ui.look import Look
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import FrameType
 
     from starlette.requests import Request
     from starlette.types import ASGIApp
@@ -38,9 +41,28 @@ _FILES: Final = {
 Pages = Callable[[Look], "Sequence[Route]"]
 
 
-def application(pages: Pages, port: int, token: str) -> ASGIApp:
+class _Server(uvicorn.Server):
+    """Says when it serves, and tells the pages of the signal that ends it: no stream of news waits to be cut off."""
+
+    def __init__(self, config: uvicorn.Config, look: Look, tell: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._look = look
+        self._tell = tell
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, then say so: Ctrl-C is heeded from then on. A browser in a terminal holds up nothing."""
+        await super().startup(sockets)
+        threading.Thread(target=self._tell, name="tell", daemon=True).start()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called by the signal. What is cut off from now on, a film that nobody reads on, is no error to tell."""
+        self._look.closing.set()
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        super().handle_exit(sig, frame)
+
+
+def application(pages: Pages, look: Look, port: int, token: str) -> ASGIApp:
     """The pages, with what is common to all of them, guarded."""
-    look = Look()
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -54,7 +76,7 @@ def application(pages: Pages, port: int, token: str) -> ASGIApp:
     return Guard(inner, port, token)
 
 
-async def _static(request: Request) -> Response:
+def _static(request: Request) -> Response:
     file = _FILES.get(request.path_params["name"])
     if file is None:
         raise HTTPException(404)
@@ -69,16 +91,16 @@ def serve(pages: Pages, port: int, tell: Callable[[str], None]) -> None:
             listening.bind((HOST, port))
         except OSError as error:
             raise ConfigError(f"Port {port} cannot be served ({error.strerror}): give another with --port") from None
-        listening.listen(64)  # so that whoever reads the address can connect at once
         port = listening.getsockname()[1]
-        token = secrets.token_urlsafe(24)
+        token, look = secrets.token_urlsafe(24), Look()
         config = uvicorn.Config(
-            application(pages, port, token),
+            application(pages, look, port, token),
             log_level="warning",
             access_log=False,
             server_header=False,
             lifespan="off",
-            timeout_graceful_shutdown=1,  # a page that listens for news would never end by itself
+            ws="none",
+            timeout_graceful_shutdown=1,  # a film that nobody reads on would never end by itself
         )
-        tell(f"http://{HOST}:{port}/?token={token}")
-        uvicorn.Server(config).run(sockets=[listening])
+        address = f"http://{HOST}:{port}/?token={token}"
+        _Server(config, look, lambda: tell(address)).run(sockets=[listening])

@@ -119,7 +119,7 @@ class Setup:
     async def _news(self) -> AsyncIterator[str]:
         sent: dict[str, str] = {}
         looks = 0
-        while True:
+        while not self._look.closing.is_set():
             for name, told in (await run_in_threadpool(self._look_at, looks)).items():
                 if sent.get(name) != told:
                     sent[name] = told

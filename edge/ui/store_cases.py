@@ -22,11 +22,12 @@ _VIOLATION: Final = b'"type":"org.stopline.violation.v1"'  # events are kept in 
 class StoreCases:
     """The cases of a receiver's store. Every method raises StoreError where the store cannot do its part."""
 
-    can_erase = True
+    is_replay = False
 
-    def __init__(self, store: Store, name: str) -> None:
+    def __init__(self, store: Store, address: str) -> None:
+        """``address`` is a folder or a server's: its last part names the store, no page needs the way there."""
         self._store = store
-        self.name = name
+        self.name = address.partition("?")[0].rstrip("/").rpartition("/")[2]
 
     def entries(self, wanted: Wanted) -> Iterator[Entry]:
         """The cases that are wanted, the latest received first."""
@@ -71,5 +72,5 @@ class StoreCases:
         return self._store.bundle(event_id)
 
     def erase(self, event_id: str) -> bool:
-        """Take event and bundle away for good; the ledger's leaf stays."""
+        """Take event and bundle away for good; the ledger's leaf stays. False where they were not there any more."""
         return self._store.erase([event_id], int(time.time() * 1000)) == 1

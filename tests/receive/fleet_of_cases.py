@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge import event
 from edge.config import Broker
@@ -15,6 +15,8 @@ from edge.mqtt import Connection, Publication, Topics
 from tests.cases import SITE, case, signing_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edge.keys import FileKey
 
 KEY = signing_key()
@@ -48,8 +50,12 @@ def made(
     key: FileKey = KEY,
     sequence: int | None = None,
     time: str | None = None,
+    change: Callable[[dict[str, Any]], None] = lambda _document: None,
 ) -> Made:
-    """The event with this number of a node, the same every time but for its signature."""
+    """The event with this number of a node, the same every time but for its signature.
+
+    ``change`` is done to it before it is signed; what it says need not follow from its raw data then.
+    """
     dice = random.Random(f"{node}/{number}")  # noqa: S311 - the same every time
     id_ = event.uuid7(1_750_000_000_000 + number, dice.randbytes(10))
     one = case(3)
@@ -57,6 +63,7 @@ def made(
     document["source"] = f"stopline://{SITE.site.id}/{node}"
     if time is not None:
         document["time"] = time
+    change(document)
     topics = Topics("stopline", SITE.site.id, node)
     content = dice.randbytes(bundle_bytes) if bundle_bytes else None
     parcels: tuple[Parcel, ...] = ()

@@ -42,6 +42,30 @@ def chromium() -> Iterator[Browser]:
         running.close()
 
 
+@contextmanager
+def shown(browser: Browser, address: str) -> Iterator[Page]:
+    """A page in a browser of its own; what goes wrong in it, and what its policy forbids, fails at the end."""
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    troubles: list[str] = []
+    page.on(
+        "console",
+        lambda said: troubles.append(f"{said.text} {said.location}") if said.type in {"error", "warning"} else None,
+    )
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.goto(address)
+    yield page
+    page.close()
+    assert troubles == []
+
+
+def fresh(page: Page, path: str = "/") -> Page:
+    """The same page as if it had just been opened: in English, light and wide."""
+    page.emulate_media(color_scheme="light", media="screen")
+    page.set_viewport_size({"width": 1200, "height": 900})
+    page.goto("/".join(page.url.split("/", 3)[:3]) + f"{path}{'&' if '?' in path else '?'}lang=en")
+    return page
+
+
 def picture(page: Page, name: str, *, full: bool = False) -> None:
     """Keep what is shown, where that was asked for."""
     if PICTURES:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ui.pages import folder_of
+from tests.ui.pages import folder_of, served
 from tests.verify.casefile import CaseFile, casefile
 
 if TYPE_CHECKING:
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Browser
+
+    from tests.ui.archive import Replayed
+    from tests.ui.pages import Page
 
 pytest.importorskip("starlette", reason="the page's extra is not installed: pip install 'stopline[ui]'")
 
@@ -23,6 +26,30 @@ def browser() -> Iterator[Browser]:
 
     with chromium() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def entered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The page of a replay with one case, that its browser is in: for all tests that change nothing."""
+    folder = tmp_path_factory.mktemp("entered")
+    with served(folder_of(folder / "out", casefile(folder / "site").finish())) as running:
+        yield running.enter()
+
+
+@pytest.fixture(scope="session")
+def replayed_sealed(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
+    """A recording replayed by a node that seals its evidence, with what it takes to review it."""
+    from tests.ui.archive import replay_sealed
+
+    return replay_sealed(tmp_path_factory.mktemp("review"))
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory, replayed_sealed: Replayed) -> Path:
+    """A receiver's archive of some weeks, the replayed case among its cases; for all tests that change nothing."""
+    from tests.ui.archive import fill
+
+    return fill(tmp_path_factory.mktemp("kept") / "archive", replayed_sealed)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from tests.command import running_stopline
 from tests.verify.casefile import KEY
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -36,6 +37,7 @@ class Page:
     """A running page. ``address`` holds the token; ``cookie`` is what ``enter`` was given."""
 
     address: str
+    process: subprocess.Popen[str] | None = None
     cookie: str = field(default="")
 
     @property
@@ -93,4 +95,4 @@ def served(*words: object) -> Iterator[Page]:
         if not line:
             assert process.stderr is not None
             raise AssertionError(process.stderr.read())
-        yield Page(line)
+        yield Page(line, process)

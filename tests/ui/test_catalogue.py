@@ -9,13 +9,20 @@ from typing import Any
 import pytest
 
 from edge import report
+from edge.decisions import STATES, Reason, Standing
 from edge.ui.catalogue import LANGUAGES, Words, _messages, chosen
-from edge.ui.decisions import Choice, Reason
 from tests.command import ROOT
 
 TEMPLATES = sorted((ROOT / "edge/ui/templates").glob("*.html"))
-SAID = {words for file in TEMPLATES for words in re.findall(r't\(["\']([^"\']+)["\'][,)]', file.read_text("utf-8"))}
-NAMED = {f"state {name}" for name in ("open", *Choice)} | {f"reason {name}" for name in Reason}
+SAID = {
+    words
+    for file in TEMPLATES
+    for pair in re.findall(r"""t\((?:"([^"]+)"|'([^']+)')[,)]""", file.read_text("utf-8"))
+    for words in pair
+    if words
+}
+NAMED = {f"state {name}" for name in STATES} | {f"reason {name}" for name in Reason}
+NAMED |= {f"standing {name}" for name in Standing}
 
 
 def test_the_templates_say_something() -> None:

@@ -16,13 +16,15 @@ from edge.commands.report import case_page
 from edge.event import UNSEALED
 from edge.plot import lamps_and_distance
 from edge.ui.catalogue import LANGUAGES, Words, _findings
+from tests.cases import EVENT_ID
 from tests.command import ROOT
-from tests.ui.pages import served
 from tests.verify.casefile import KEY, casefile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.ui.pages import Page
 
 OTHERS = [language for language in LANGUAGES if language != "en"]
 VERIFIER = ROOT / "edge/verify.py"
@@ -152,11 +154,12 @@ NEUTRAL = {
     "Detector, SHA-256",
     "Site file, SHA-256",
 }
-FIGURES = re.compile(r"\d[\d.]*\d|\d")
+FIGURES = re.compile(r"\d[\d.,]*\d|\d")
 
 
 def figures(text: str) -> list[str]:
-    return FIGURES.findall(text)
+    """Whatever decimal mark they have."""
+    return [one.replace(",", ".") for one in FIGURES.findall(text)]
 
 
 @pytest.mark.parametrize("language", OTHERS)
@@ -171,8 +174,39 @@ def test_the_rows_with_nothing_in_them_are_told(language: str) -> None:
 
 def test_names_are_not_taken_for_words() -> None:
     words = Words("de")
-    for name in ("green, red", "through, north", "edge-1", "stopline 0.1.0", "7a" * 32, "12.400 s ± 0.035 s"):
+    for name in ("green, red", "through, north", "edge-1", "edge-1.5 s", "stopline 0.1", "stopline 0.1.0", "7a" * 32):
         assert words.telling(name) == name
+
+
+@pytest.mark.parametrize(
+    ("english", "told"),
+    [
+        ("12.400 s ± 0.035 s", "12,400 s ± 0,035 s"),
+        ("-0.5", "-0,5"),
+        ("45 km/h (12.5 m/s)", "45 km/h (12,5 m/s)"),
+        ("0.5 s of red", "0,5 s Rot"),
+        ("2026-05-04T06:00:10.860000Z, right within 12.5 ms", "2026-05-04T06:00:10.860000Z, auf 12,5 ms genau"),
+        (
+            "A car crossed the stop line 1.86 s after red began",
+            "Ein Fahrzeug (Auto) überfuhr die Haltlinie 1,86 s nach Beginn von Rot",
+        ),
+    ],
+)
+def test_numbers_have_the_decimal_mark_of_the_language(english: str, told: str) -> None:
+    assert Words("de").telling(english) == told
+    assert Words("en").telling(english) == english
+
+
+def test_a_lane_may_be_called_as_a_number_is_written() -> None:
+    said = report.lead({"data": {"lane": "1.5", "red_time": {"at_least_s": 2.5, "deductions_s": {"clock": 0.25}}}})
+    told = Words("fr").telling(said)
+    assert "1.5" in told
+    assert "2,50 s" in told
+    assert "0,25 s" in told
+
+
+def test_a_number_is_written_with_the_mark_of_the_language() -> None:
+    assert [Words(language).number(1234.567, 2) for language in ("en", "de", "fr")] == ["1234.57", "1234,57", "1234,57"]
 
 
 def test_what_nobody_translated_stays_english_and_nothing_is_filled_in() -> None:
@@ -199,19 +233,17 @@ def test_every_translation_fills_in_the_same_names() -> None:
             "de",
             [
                 "Die Unterschrift gilt: Der Schlüssel",
-                "unverändert, seit es unterschrieben wurde",
+                "Unverändert, seit es unterschrieben wurde",
                 "Rot seit mindestens",
             ],
         ),
-        ("fr", ["La signature est valable : la clé", "inchangé depuis la signature", "rouge depuis au moins"]),
+        ("fr", ["La signature est valable : la clé", "Inchangé depuis la signature", "rouge depuis au moins"]),
     ],
 )
-def test_the_page_of_a_case_says_it(tmp_path: Path, language: str, says: list[str]) -> None:
-    from tests.ui.pages import folder_of
-
-    case = casefile(tmp_path / "site").finish()
-    with served(folder_of(tmp_path / "out", case)) as page:
-        shown = page.enter().ask(f"/case/{case.document['id']}?lang={language}").text
+def test_the_page_of_a_case_says_it(entered: Page, language: str, says: list[str]) -> None:
+    shown = entered.ask(f"/case/{EVENT_ID}?lang={language}").text
+    assert re.findall(r"\d\.\d+ (?:s|ms|m/s|m)\b", shown) == []
+    assert len(re.findall(r"\d,\d+ (?:s|ms)\b", shown)) > 8
     for words in says:
         assert words in shown
     for english in ("crossed the stop line", "The signature holds", "seconds after red began", "is one whose SHA-256"):

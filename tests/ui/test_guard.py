@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge.ui.guard import MAX_BODY_BYTES, POLICY
+from edge.ui.guard import MAX_BODY_BYTES, POLICY, Guard
+from edge.ui.refusal import POLICY as REFUSAL_POLICY
+from tests.cases import EVENT_ID
 from tests.command import stopline
-from tests.ui.pages import Page, folder_of, served
-from tests.verify.casefile import casefile
+from tests.ui.pages import Page, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.verify.casefile import CaseFile
-
-
-EVENT_ID = "01976f3e-5a10-7c3b-9d52-3f8a1c6e2b47"
-
-
-@pytest.fixture(scope="module")
-def entered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A page that its browser is in, for all tests that change nothing."""
-    folder = tmp_path_factory.mktemp("entered")
-    case = casefile(folder / "site").finish()
-    assert case.document["id"] == EVENT_ID
-    with served(folder_of(folder / "out", case)) as running:
-        yield running.enter()
 
 
 @pytest.fixture
@@ -42,7 +31,53 @@ def test_without_the_token_nothing_is_shown(page: Page) -> None:
     for path in ("/", "/?token=", "/?token=wrong", "/static/app.css", "/case/x"):
         answer = page.ask(path)
         assert answer.status == 403, path
-        assert b"Stopline</a>" not in answer.body
+        assert b"<a" not in answer.body
+        assert "This page is closed: open the address that 'stopline ui' printed." in answer.text
+
+
+def test_what_is_refused_is_told_in_the_readers_language(entered: Page) -> None:
+    closed = Page(entered.address)
+    for headers, says in (
+        ({"accept-language": "de"}, "Diese Seite ist verschlossen"),
+        ({"accept-language": "de", "cookie": "stopline_language=fr"}, "Cette page est fermée"),
+        ({"accept-language": "fr", "host": "evil.example"}, "Cette page ne s'appelle pas ainsi"),
+        ({"accept-language": "de", "origin": "http://evil.example"}, "Eine andere Seite fragte danach"),
+    ):
+        shown = closed.ask("/", headers=headers).text
+        assert says in shown
+        assert f'<html lang="{"de" if says.startswith(("D", "E")) else "fr"}">' in shown
+    assert "Die Adresse ist zu lang" in closed.ask("/?" + "a" * 5000, headers={"accept-language": "de"}).text
+
+
+def test_two_pages_in_one_browser_leave_each_other_alone(page: Page, entered: Page) -> None:
+    page.enter()
+    assert page.cookie.partition("=")[0] != entered.cookie.partition("=")[0]
+    for one, other in ((page, entered), (entered, page)):
+        both = {"cookie": f'{{"of another": "server"}}=; {other.cookie}; {one.cookie}'}
+        assert one.ask("/", headers=both).status == 200
+        assert one.ask("/", headers={"cookie": other.cookie}).status == 403
+
+
+@pytest.mark.parametrize("kind", ["websocket", "webtransport"])
+def test_what_is_no_request_is_not_let_on(kind: str) -> None:
+    reached: list[object] = []
+    sent: list[dict[str, object]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        reached.append(scope)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": kind, "path": "/", "query_string": b"", "headers": [(b"host", b"127.0.0.1:1")]}
+    asyncio.run(Guard(app, 1, "token")(scope, None, send))  # type: ignore[arg-type]
+    assert reached == []
+    assert [message["type"] for message in sent] == (["websocket.close"] if kind == "websocket" else [])
+
+
+def test_an_upgrade_to_a_websocket_is_an_ordinary_request(page: Page) -> None:
+    headers = {"upgrade": "websocket", "connection": "upgrade", "sec-websocket-version": "13"}
+    assert page.ask("/", headers={**headers, "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="}).status == 403
 
 
 def test_the_token_opens_the_page_once(page: Page) -> None:
@@ -61,7 +96,7 @@ def test_the_session_is_kept_from_scripts_and_other_sites(page: Page) -> None:
 
 
 def test_a_wrong_session_is_refused(entered: Page) -> None:
-    assert entered.ask("/", headers={"cookie": "stopline=" + "A" * 43}).status == 403
+    assert entered.ask("/", headers={"cookie": f"stopline_{entered.port}=" + "A" * 43}).status == 403
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "[::1]:80", "localhost.evil.example:80"])
@@ -144,15 +179,16 @@ def test_every_answer_carries_the_policy(page: Page, one_case: CaseFile) -> None
         *(page.ask(path) for path in ("/", f"/case/{one_case.document['id']}", "/static/app.css", "/no")),
     ]
     for answer in answers:
-        assert answer.headers["content-security-policy"] == POLICY
+        assert answer.headers["content-security-policy"] == (REFUSAL_POLICY if answer is refused else POLICY)
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-store"
-    assert "unsafe" not in POLICY
+    assert "unsafe" not in POLICY + REFUSAL_POLICY
+    assert "script" not in REFUSAL_POLICY
     assert "script-src 'self'" in POLICY
 
 
 def test_no_page_holds_a_script_or_a_style_of_its_own(entered: Page) -> None:
-    for path in ("/", f"/case/{EVENT_ID}", "/nothing"):
+    for path in ("/", f"/case/{EVENT_ID}", "/report", "/nothing"):
         text = entered.ask(path).text
         assert "<style" not in text
         assert " style=" not in text

@@ -67,9 +67,9 @@ def test_nodes_are_added_up_and_told_apart() -> None:
         Counted(TWO, {"passages/on_green": 10, "missing": 2, "messages": 7}, {"ran": 20.0, "armed": 10.0}, {}, 60.0),
     ]
     report = monthly(nodes, Decided())
-    assert [(bar.name, bar.number, bar.share) for bar in report.verdicts] == [
-        ("on_green", 100, 100.0),
-        ("violation", 3, 3.0),
+    assert [(bar.name, bar.number, bar.share, bar.percent) for bar in report.verdicts] == [
+        ("on_green", 100, 100.0, 97.09),
+        ("violation", 3, 3.0, 2.91),
     ]
     assert (report.passages, report.violations, report.recorded) == (103, 3, 2)
     assert (report.messages, report.missing, report.ran_s, report.whole_s) == (12, 2, 70.0, 160.0)
@@ -275,11 +275,13 @@ def test_the_list_as_csv_is_the_list_as_filtered_with_its_decisions(heard_store:
         assert read(page.ask(f"/report/decisions.csv?month={MONTH}").text)[1:] == [
             [MONTH, "confirm", "", "0"],
             [MONTH, "reject", "made_way", "1"],
+            [MONTH, "erase", "", "0"],
+            [MONTH, "unverified", "", "0"],
             [MONTH, "open", "", "0"],
         ]
         assert "it made way for an emergency vehicle" in page.ask("/report").text
         assert page.decide(case, "choice=erase").status == 303
-        assert "1 cases were erased in this month" in page.ask("/report").text
+        assert "whichever month they are of: 1." in page.ask("/report").text
 
 
 # --- the page of a replay

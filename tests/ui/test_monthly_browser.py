@@ -5,24 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-import time
-from datetime import UTC, datetime
-from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.messages import encoded
-from edge.receive.hearing import hear
-from edge.receive.store import open_store
-from edge.receive.tallies import read_health
-from edge.ui.decisions import Choice, Journal, Reason
-from tests.receive.fleet_of_cases import made
-from tests.receive.health_of_nodes import health
-from tests.receive.messages import judged
-from tests.ui.browsing import in_chromium, picture, violations
+from tests.ui.archive import MONTH
+from tests.ui.browsing import fresh, in_chromium, picture, shown, violations
 from tests.ui.pages import served
-from tests.verify.casefile import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,92 +20,21 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from playwright.sync_api import Page as BrowserPage
 
+    from tests.ui.archive import Replayed
+
 pytestmark = [in_chromium, pytest.mark.slow]
 
-MONTH = "2026-05"
-START_MS = int(datetime(2026, 5, 1, tzinfo=UTC).timestamp() * 1000)
-HOUR_MS = 3_600_000
-
-
-def a_months_messages(node: int) -> Iterator[tuple[int, bytes]]:
-    """A node's ``health`` at each hour of a month; one node is started anew in the middle, one loses a day."""
-    dice = Random(node)  # noqa: S311 - the same month every time
-    passages = {"on_green": 0, "on_amber": 0, "violation": 0, "within_grace": 0, "rear_margin": 0, "doubtful_track": 0}
-    ambers: dict[str, int] = {}
-    since, number = 0, 0
-    for hour in range(1, 31 * 24):
-        if node == 2 and hour == 300:
-            since, number, ambers, passages = hour, 0, {}, dict.fromkeys(passages, 0)
-        number += 1
-        for verdict, at_most in (("on_green", 240), ("on_amber", 18), ("within_grace", 3)):
-            passages[verdict] += dice.randint(0, at_most)
-        passages["violation"] += hour % 120 == 0
-        for name in ("rear_margin", "doubtful_track"):
-            passages[name] += dice.random() < 0.05
-        for _ in range(40):
-            length = f"{dice.gauss(3.04, 0.015):.2f}"
-            ambers[length] = ambers.get(length, 0) + 1
-        if node == 2 and 500 <= hour < 524:
-            continue
-        is_night = node == 1 and hour % 24 < 2 and hour > 24
-        said = health(
-            number,
-            (hour - since) * 3600.0 + 10,
-            run=f"{node * 1000 + since:016x}",
-            passages=passages,
-            ambers=dict(ambers),
-            faults={"short_amber": sum(n for name, n in ambers.items() if float(name) < 3), "dark": hour // 200},
-            armed=not is_night,
-            for_s=min(3600.0, (hour - since) * 3600.0),
-            reasons=("picture",) if is_night else (),
-            group="north",
-            reopened=hour // 250,
-        )
-        yield START_MS + hour * HOUR_MS, encoded(said)
-
 
 @pytest.fixture(scope="module")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("monthly") / "archive"
-    with open_store(str(folder)) as store:
-        cases = [
-            made(number, f"edge-{1 + number % 2}", time=f"{MONTH}-{number:02}T08:00:00.000000Z")
-            for number in range(1, 13)
-        ]
-        store.take(judged(*(message for case in cases for message in case.messages)), time.time_ns() // 1_000_000)
-        journal, at = Journal(folder / "decisions.jsonl"), datetime(2026, 6, 1, tzinfo=UTC)
-        rejected = [Reason.PICTURE_UNCLEAR, Reason.MADE_WAY, Reason.PICTURE_UNCLEAR]
-        for case, reason in zip(cases[:10], [*rejected, *[None] * 7], strict=True):
-            journal.add(Choice.REJECT if reason else Choice.CONFIRM, reason, case.sha256, at, KEY)
-        for node in (1, 2):
-            origin = f"main-and-3rd/edge-{node}"
-            heard = [read_health(origin, payload, at_ms) for at_ms, payload in a_months_messages(node)]
-            assert None not in heard
-            hear(store, [one for one in heard if one is not None], {origin})
-    (folder / "node.pub.pem").write_bytes(KEY.public.pem)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def entered(browser: Browser, archive: Path) -> Iterator[BrowserPage]:
-    """The page of the archive; what goes wrong in the browser, and what the policy forbids, fails the tests."""
-    with served("--store", archive) as running:
-        shown = browser.new_page(viewport={"width": 1200, "height": 900})
-        troubles: list[str] = []
-        shown.on("console", lambda said: troubles.append(said.text) if said.type in {"error", "warning"} else None)
-        shown.on("pageerror", lambda error: troubles.append(str(error)))
-        shown.goto(running.address)
-        yield shown
-        shown.close()
-        assert troubles == []
+def entered(browser: Browser, replayed_sealed: Replayed, archive: Path) -> Iterator[BrowserPage]:
+    """The page of the archive."""
+    with served("--store", archive, *replayed_sealed.words) as running, shown(browser, running.address) as page:
+        yield page
 
 
 @pytest.fixture
 def page(entered: BrowserPage) -> BrowserPage:
-    entered.emulate_media(color_scheme="light", media="screen")
-    entered.set_viewport_size({"width": 1200, "height": 900})
-    entered.goto(f"{entered.url.split('/', 3)[0]}//{entered.url.split('/')[2]}/?lang=en")
-    entered.get_by_role("link", name="Monthly report").click()
+    fresh(entered).get_by_role("link", name="Monthly report").click()
     entered.get_by_label("Month").select_option(MONTH)
     entered.get_by_role("button", name="Show").click()
     entered.get_by_role("heading", name=f"Monthly report {MONTH}").wait_for()
@@ -168,7 +86,7 @@ def test_its_tables_and_the_list_are_downloaded(page: BrowserPage) -> None:
     with page.expect_download() as download:
         page.get_by_role("link", name="This list for a spreadsheet (CSV)").click()
     assert download.value.suggested_filename == "stopline-cases.csv"
-    assert len(download.value.path().read_text("utf-8").splitlines()) == 13
+    assert len(download.value.path().read_text("utf-8").splitlines()) == 14
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

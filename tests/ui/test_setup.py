@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 import tomllib
 from typing import TYPE_CHECKING, Any
@@ -136,6 +137,14 @@ def test_too_much_is_refused(page: Page) -> None:
         "/api/site", method="PUT", body=b" " * 1_000_001, headers={"origin": f"http://127.0.0.1:{page.port}"}
     )
     assert answer.status == 413
+
+
+def test_the_page_holds_no_script_or_style_of_its_own(page: Page) -> None:
+    text = page.ask("/setup").text
+    assert "<style" not in text
+    assert " style=" not in text
+    assert " onclick" not in text
+    assert re.findall(r"<script[^>]*>[^<]*", text) == ['<script type="module" src="/static/setup/main.js">']
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
