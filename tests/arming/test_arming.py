@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from edge.commissioning import Commissioned
     from edge.keys import FileKey
 
+pytestmark = pytest.mark.alone
+
 CASE = ROOT / "sim_fixtures" / "plain_red_runner"
 SITE = load_site(CASE / "site.toml")
 PICTURES = greys(CASE / "video.mp4", 0.0, 10.0, 0.5)

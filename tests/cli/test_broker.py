@@ -184,6 +184,7 @@ def _pending(out: Path) -> int:
         return outbox.counts().pending
 
 
+@pytest.mark.alone
 def test_a_node_runs_live_until_it_is_told_to_stop(tmp_path: Path, broker: Mosquitto) -> None:
     recording = Recording(FIRST)
     assert stopline("keys", "new", tmp_path / "node.key").code == 0

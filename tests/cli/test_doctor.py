@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edge.records import LampEdge
     from edge.sources.gpio import LampPins
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.alone]
 
 CASE = ROOT / "sim_fixtures" / "plain_red_runner"
 RECIPIENT = "age1yaau8j38fp5fxkdlcjry4fl3legp57c9zxlz34g3mw95lj7cacaqemac68"

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from edge.outbox import Row
 
+pytestmark = pytest.mark.alone
+
 CASE = ROOT / "sim_fixtures" / "plain_red_runner"
 AUTHORITY = pyrage.x25519.Identity.generate()
 _SENT_S = 14.0

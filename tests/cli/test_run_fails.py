@@ -36,6 +36,7 @@ def files(tmp_path: Path) -> list[object]:
     return ["--site", site, "--node", node]
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_an_input_that_fails_ends_it_with_1_since_a_restart_may_mend_it(files: list[object]) -> None:
     """This machine has no GPIO, which is as good as one that has gone."""

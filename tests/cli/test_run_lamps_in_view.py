@@ -16,6 +16,8 @@ from tests.live import free_udp_port, send_live, wait_for_listener
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.alone
+
 CASES = ROOT / "sim_fixtures"
 CASE = CASES / "plain_red_runner"
 _SENT_S = 14.0

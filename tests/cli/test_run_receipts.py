@@ -21,6 +21,8 @@ from tests.uplink.test_receipts import RECEIVER, receiving, record
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.alone
+
 CASE = ROOT / "sim_fixtures" / "plain_red_runner"
 AUTHORITY = pyrage.x25519.Identity.generate()
 

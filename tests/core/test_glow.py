@@ -171,6 +171,7 @@ def test_a_whole_head_without_light_shows_nothing() -> None:
     assert read_head(grey).shown is None
 
 
+@pytest.mark.alone
 def test_a_frame_takes_well_under_a_third_of_a_millisecond() -> None:
     memory, picture = HeadMemory(), head(Lamp.RED)
     for n in range(20):

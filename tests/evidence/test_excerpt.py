@@ -115,6 +115,7 @@ def test_a_damaged_packet_is_left_out_here_as_there(tmp_path: Path) -> None:
     check_same(ring.hold(0, 9 * NS_PER_S).take(), given)
 
 
+@pytest.mark.alone
 def test_a_live_stream_is_kept_with_the_times_of_the_monotonic_clock() -> None:
     port = free_udp_port()
     ring = PacketRing(60, PLENTY)

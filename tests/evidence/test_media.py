@@ -147,6 +147,7 @@ def test_the_same_case_gives_the_same_bytes(media: Media, event: Any, excerpt: E
     assert make_media(event, excerpt, masker, site_name="Fixture") == media
 
 
+@pytest.mark.alone
 def test_a_case_costs_little(event: Any, excerpt: Excerpt, masker: Masker) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
     make_media(event, excerpt, masker)

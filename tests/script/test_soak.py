@@ -112,6 +112,7 @@ def test_the_node_is_begun_anew_as_the_devices_unit_does_it(soak: ModuleType) ->
     assert 0 < RESTART_S <= 2
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("how", ["silent", "frozen", "covered"])
 def test_the_camera_fails_as_told_and_only_so_long(soak: ModuleType, tmp_path: Path, how: str) -> None:
     """What it sends must go on to be one stream that can be decoded."""

@@ -35,7 +35,7 @@ RECORDING = ROOT / "sim_fixtures" / "plain_red_runner" / "video.mp4"
 MAIN = (640, 360)
 CAMERA = Camera(size_px=MAIN, detect_px=(320, 180))
 # Picamera2's own threads are started in a way that Python is about to forget.
-pytestmark = [pytest.mark.filterwarnings("ignore:setDaemon"), pytest.mark.slow]
+pytestmark = [pytest.mark.filterwarnings("ignore:setDaemon"), pytest.mark.slow, pytest.mark.alone]
 
 
 class Source(Protocol):

@@ -21,6 +21,8 @@ from tests.live import free_udp_port, live, send_live
 if TYPE_CHECKING:
     from edge.records import Frame
 
+pytestmark = pytest.mark.alone
+
 VIDEO = ROOT / "sim_fixtures" / "plain_red_runner" / "video.mp4"
 
 

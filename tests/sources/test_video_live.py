@@ -18,6 +18,8 @@ from tests.sources.videos import write_video
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.alone
+
 # FFmpeg writes the header of an RTSP session while holding Python's lock, so the camera is a process of its own.
 CAMERA = """
 import sys, time

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.alone]
 
 TOPICS = Topics("stopline", "main-and-3rd", "edge-1")
 BIRTH = Birth(software="0.1.0", model_sha256="a7" * 32, site_sha256="5b" * 32, kid="kid-of-the-node")
