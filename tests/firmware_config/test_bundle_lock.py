@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from importlib import metadata
-from typing import Any
 
 from packaging.requirements import Requirement
 
 from tests.command import ROOT
-
-
-def bundle() -> Any:
-    spec = importlib.util.spec_from_file_location("bundle", ROOT / "firmware-config/bundle.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.firmware_config.device import bundle
 
 
 def needed(name: str, found: set[str]) -> set[str]:
