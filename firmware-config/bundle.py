@@ -22,7 +22,8 @@ from packaging.markers import Marker
 
 ROOT = Path(__file__).resolve().parent.parent
 DEVICE = ROOT / "firmware-config"
-PARTS = ("install.sh", "rootfs", "boot", "image", "README.md")
+PARTS = ("install.sh", "settings.sh", "boot.sh", "rootfs", "boot", "image", "README.md")
+ADDED = ("site.toml", "node.toml", "ca.pem", "update.pem")
 NEEDED_BY = re.compile(r"#(?: via)? +([a-z0-9._-]+)$", re.MULTILINE)
 MANYLINUX = ("2_17", "2_26", "2_27", "2_28", "2_31", "2_34")
 
@@ -32,11 +33,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("out", type=Path, help="the bundle to write")
     parser.add_argument("--wheels", metavar="PYTHON", help="bring the dependencies for this Python: 3.13 on trixie")
-    parser.add_argument("--add", type=Path, action="append", default=[], help="site.toml, node.toml or ca.pem")
+    parser.add_argument("--add", type=Path, action="append", default=[], help=", ".join(ADDED))
     asked = parser.parse_args()
     for file in asked.add:
-        if file.name not in {"site.toml", "node.toml", "ca.pem"} or not file.is_file():
-            parser.error(f"{file} is no file named site.toml, node.toml or ca.pem")
+        if file.name not in ADDED or not file.is_file():
+            parser.error(f"{file} is no file of one of these names: {', '.join(ADDED)}")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         (work / "requirements.txt").write_text(runtime_lock(ROOT), encoding="utf-8")
