@@ -171,7 +171,7 @@ def check_systemd(folder: Path) -> list[str]:
     need("systemd-analyze", "systemd")
     with tempfile.TemporaryDirectory() as work:
         root = _fake_root(folder, Path(work))
-        units = sorted(path.name for path in (root / "etc/systemd/system").iterdir())
+        units = sorted(path.name for path in (root / "etc/systemd/system").iterdir() if path.is_file())
         found = run("systemd-analyze", "verify", f"--root={root}", "--man=no", "--recursive-errors=no", *units)
         problems = found.stderr.splitlines()
         if found.returncode and not problems:
