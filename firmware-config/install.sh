@@ -92,7 +92,7 @@ install_program() {
   install_lamp_inputs "$@"
   install_camera "$@"
   ln -sf "$venv/bin/stopline" /usr/local/bin/stopline
-  stopline --version
+  "$venv/bin/stopline" --version
 }
 
 install_settings() {
@@ -134,7 +134,7 @@ open_ssh() {
 }
 
 enable_services() {
-  units="var-tmp.mount stopline.service stopline-update.service nftables.service chrony.service"
+  units="var-tmp.mount stopline.service stopline-again.timer stopline-update.service nftables.service chrony.service"
   unwanted="systemd-timesyncd.service bluetooth.service hciuart.service avahi-daemon.service ModemManager.service triggerhappy.service cups.service rpcbind.service apt-daily.timer apt-daily-upgrade.timer man-db.timer"
   # Raspberry Pi OS has one of two ways to swap to the card, and what makes the newer one may come with any update.
   swapping="dphys-swapfile.service rpi-resize-swap-file.service rpi-zram-writeback.service rpi-zram-writeback.timer"

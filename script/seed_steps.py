@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The commands of the unit that the seed's user-data writes, one a line, as a shell takes them: seed_steps.py USER-DATA."""
+"""The commands of the unit that the seed writes, one a line, as a shell takes them: seed_steps.py USER-DATA."""
 
 from __future__ import annotations
 
