@@ -5,8 +5,8 @@
 
 BOOT and SYSTEM are the raw images (boot.vfat, system.ext4 or system.erofs) in rpi-image-gen's folder of the image. The
 key is one made by ``stopline keys new update.key``; its public part lies on each node as /etc/stopline/update.pem. The
-file is a tar of a manifest, its signature (ECDSA with SHA-256) and the two images, each compressed; all of it can be read
-and checked with tar, gzip, sha256sum and openssl.
+file is a tar of a manifest, its signature (ECDSA with SHA-256) and the two images, each compressed; all of it can be
+read and checked with tar, gzip, sha256sum and openssl.
 """
 
 from __future__ import annotations

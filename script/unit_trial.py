@@ -33,7 +33,7 @@ from soak_bench import ROOT, Camera, prepare
 
 sys.path.insert(0, str(ROOT))
 
-from tests.broker import MOSQUITTO
+from tests.broker import Mosquitto
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -259,6 +259,7 @@ def trial(root: Path, stack: ExitStack) -> None:
     given_up(inside)
     stopped(inside, ear)
     ssh(inside)
+    page(inside)
     updated(inside)
 
 
@@ -314,12 +315,7 @@ def enter_network(inside: Inside) -> None:
 
 def bench(inside: Inside, folder: Path, stack: ExitStack) -> Camera:
     """The camera, the broker and the time server."""
-    config = folder / "mosquitto.conf"
-    config.write_text(f"listener {BROKER_PORT} 127.0.0.1\nallow_anonymous true\n", encoding="ascii")
-    assert MOSQUITTO is not None
-    broker = subprocess.Popen([MOSQUITTO, "-c", str(config)], stderr=subprocess.DEVNULL)
-    stack.callback(broker.wait)
-    stack.callback(broker.terminate)
+    stack.enter_context(Mosquitto(folder / "broker", port=BROKER_PORT))
     inside.run("chronyd", "-x", "-f", "/etc/trial-time.conf")
     return stack.enter_context(Camera(folder / "video.mp4", CAMERA_PORT))
 
@@ -393,9 +389,11 @@ def killed(inside: Inside) -> None:
         time.sleep(1)
     load = os.getloadavg()[0]
     words = f"{', '.join(f'{one:.2f}' for one in took_s)} s, on {os.cpu_count()} cores under a load of {load:.1f}"
-    if max(took_s) > FIRST_FRAME_S and load <= MOST_LOAD:
-        raise WrongError(f"from a kill to the first frame judged: {words}, more than {FIRST_FRAME_S:g} s")
-    passed(f"kill -9 to the first frame judged: {words}{'' if load <= MOST_LOAD else ': too busy to be judged'}")
+    if max(took_s) > FIRST_FRAME_S:
+        if load <= MOST_LOAD:
+            raise WrongError(f"from a kill to the first frame judged: {words}, more than {FIRST_FRAME_S:g} s")
+        words += ": too busy to be judged"
+    passed(f"kill -9 to the first frame judged: {words}")
 
 
 def hung(inside: Inside) -> None:
@@ -475,6 +473,30 @@ def ssh(inside: Inside) -> None:
         if told[name] != value:
             raise WrongError(f"sshd has {name} {told[name]}, not {value}")
     passed("SSH is off without a key, on with one; installing again changes no setting")
+
+
+def page(inside: Inside) -> None:
+    """The commands of the installation page's step 6, and the check of the site file, as they stand, by their user."""
+    text = (ROOT / "docs/install.md").read_text(encoding="utf-8")
+    step = text.partition("\n## 6. Keys\n")[2].partition("\n## 7.")[0]
+    blocks = re.findall(r"^```sh\n(.*?)^```", step, re.DOTALL | re.MULTILINE)
+    if len(blocks) != 3:
+        raise WrongError(f"step 6 of docs/install.md has {len(blocks)} blocks of commands, not 3")
+    authority = 'stopline ca new ca --name "Example City"\n'
+    lines = [
+        blocks[0],
+        authority,
+        blocks[1],
+        "cp ca/ca.pem .\n",
+        blocks[2],
+        "sudo stopline check /etc/stopline/site.toml\n",
+    ]
+    inside.run("rm", "/etc/stopline/node.key")
+    done = inside.run("su", "--login", "installer", "-c", f"exec 2>&1; set -e\n{''.join(lines)}")
+    if "certified for main-and-3rd/edge-1" not in done:
+        raise WrongError(f"step 6 of docs/install.md did not come to its end: {done}")
+    inside.run("setpriv", "--reuid=stopline", "--regid=stopline", "--init-groups", "cat", "/etc/stopline/ca.pem")
+    passed("step 6 of the installation page works as it stands, by the user installer")
 
 
 def updated(inside: Inside) -> None:
