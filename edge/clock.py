@@ -5,6 +5,7 @@ No decision reads a wall clock. UTC is attached to a finished event, with the bo
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import time
@@ -56,7 +57,7 @@ def chrony_bound_ms() -> float | None:
     command = [program, "-c", "tracking"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=2, check=True)  # noqa: S603 - fixed words
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return None
     return bound_of_tracking(answer.stdout)
 
@@ -66,5 +67,9 @@ def bound_of_tracking(line: str) -> float | None:
     fields = line.strip().split(",")
     if len(fields) != _CHRONY_FIELDS or fields[-1] != "Normal":
         return None
-    offset_s, delay_s, dispersion_s = (abs(float(fields[index])) for index in (4, 10, 11))
-    return (offset_s + dispersion_s + delay_s / 2) * 1000
+    try:
+        offset_s, delay_s, dispersion_s = (abs(float(fields[index])) for index in (4, 10, 11))
+    except ValueError:
+        return None
+    bound_ms = (offset_s + dispersion_s + delay_s / 2) * 1000
+    return bound_ms if math.isfinite(bound_ms) else None

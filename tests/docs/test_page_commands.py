@@ -26,7 +26,8 @@ REPLAY = ROOT / "docs" / "replay.md"
 def commands(block: Block) -> list[list[str]]:
     """The words of each command in a block, continued lines joined, comments left out."""
     lines = block.text.replace("\\\n", " ").splitlines()
-    return [words for line in lines if (words := shlex.split(line.removeprefix("$ "), comments=True))]
+    split = (shlex.split(re.sub(r"^(\$ )?(sudo (-u \w+ )?)?", "", line), comments=True) for line in lines)
+    return [words for words in split if words]
 
 
 @cache

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
+import shutil
+import tarfile
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
 from tests.command import ROOT
+from tests.firmware_config.device import CONFIG, bundle
 
-
-def bundle() -> Any:
-    spec = importlib.util.spec_from_file_location("bundle", ROOT / "firmware-config/bundle.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def needed(name: str, found: set[str]) -> set[str]:
@@ -45,8 +41,19 @@ def test_the_seed_unpacks_what_the_bundle_makes() -> None:
     seed = (ROOT / "firmware-config/seed/user-data").read_text(encoding="utf-8")
     assert "/boot/firmware/stopline.tar.gz" in seed
     assert "/opt/stopline-install/install.sh" in seed
-    for part in bundle().PARTS:
-        assert (ROOT / "firmware-config" / part).exists()
+
+
+def test_a_bundle_holds_the_devices_files_and_no_older_bundle(tmp_path: Path) -> None:
+    made, image = tmp_path / "made.tar.gz", tmp_path / "image"
+    shutil.copytree(CONFIG / "image", image, ignore=shutil.ignore_patterns("*.tar.gz"))
+    for file in ("stopline.tar.gz", "installer.pub"):
+        (image / file).write_text("a builder's", encoding="ascii")
+    bundle()._pack(made, [*(CONFIG / part for part in bundle().PARTS if part != "image"), image])
+    with tarfile.open(made) as packed:
+        names = set(packed.getnames())
+        assert {member.uid for member in packed.getmembers()} == {0}
+    assert {"install.sh", "settings.sh", "boot.sh", "boot/config.txt", "image/stopline-eeprom.service"} <= names
+    assert not names & {"image/stopline.tar.gz", "image/installer.pub"}
 
 
 def test_conditions_are_judged_for_the_devices_python() -> None:

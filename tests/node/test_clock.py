@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import os
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.clock import bound_of_tracking, monotonic_to_utc, stated_start
+from edge.clock import bound_of_tracking, chrony_bound_ms, monotonic_to_utc, stated_start
 from edge.errors import ConfigError
 from edge.records import NS_PER_S
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # A line of `chronyc -c tracking` (chrony 4.3): offset 12 us, root delay 20 ms, root dispersion 1 ms.
 _TRACKING = (
@@ -37,6 +42,27 @@ def test_chronys_bound_is_offset_and_dispersion_and_half_the_delay() -> None:
     assert bound_of_tracking(_TRACKING) == pytest.approx(0.012 + 1.0 + 10.0)
 
 
-@pytest.mark.parametrize("line", ["", "506 Cannot talk to daemon", _TRACKING.replace("Normal", "Not synchronised")])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "506 Cannot talk to daemon",
+        _TRACKING.replace("Normal", "Not synchronised"),
+        _TRACKING.replace("0.000012000", "soon"),
+        _TRACKING.replace("0.020000000", "nan"),
+        _TRACKING.replace("0.001000000", "inf"),
+    ],
+)
 def test_no_bound_is_claimed_without_a_clock_in_step(line: str) -> None:
     assert bound_of_tracking(line) is None
+
+
+@pytest.mark.parametrize("script", ["printf '\\377\\n'", "exit 1"], ids=["no text", "fails"])
+def test_a_chronyc_that_does_not_answer_leaves_the_bound_unknown(
+    script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "chronyc"
+    program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert chrony_bound_ms() is None
