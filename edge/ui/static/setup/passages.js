@@ -27,8 +27,16 @@ export class Passages {
 
   draw() {
     const passages = this.shown;
-    show(this.#element, this.#filter(), passages.length ? null : this.#none(),
-      h("ol", { class: "passages", key: "list" }, passages.map((one) => this.#row(one))));
+    show(
+      this.#element,
+      this.#filter(),
+      passages.length ? null : this.#none(),
+      h(
+        "ol",
+        { class: "passages", key: "list" },
+        passages.map((one) => this.#row(one)),
+      ),
+    );
   }
 
   /** Mark the last passage before this instant, and bring it into the list's sight. */
@@ -52,10 +60,17 @@ export class Passages {
     for (const { verdict } of this.#store.judged?.passages ?? []) counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
     const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
     const options = VERDICTS.filter((one) => counts.has(one) || one === this.#only);
-    return h("label", { key: "filter" }, t("Verdict"),
-      h("select", { onchange: (event) => this.#choose(event.target.value), value: this.#only },
+    return h(
+      "label",
+      { key: "filter" },
+      t("Verdict"),
+      h(
+        "select",
+        { onchange: (event) => this.#choose(event.target.value), value: this.#only },
         h("option", { value: "" }, `${t("all")} (${all})`),
-        options.map((one) => h("option", { key: one, value: one }, `${t(`verdict ${one}`)} (${counts.get(one) ?? 0})`))));
+        options.map((one) => h("option", { key: one, value: one }, `${t(`verdict ${one}`)} (${counts.get(one) ?? 0})`)),
+      ),
+    );
   }
 
   #choose(verdict) {
@@ -74,11 +89,17 @@ export class Passages {
   #row(passage) {
     const { t } = this.#words;
     const isNow = keyOf(this.#now) === keyOf(passage);
-    return h("li", { key: keyOf(passage) },
-      h("button", { type: "button", "aria-current": isNow && "true", onclick: () => this.#jump(passage) },
+    return h(
+      "li",
+      { key: keyOf(passage) },
+      h(
+        "button",
+        { type: "button", "aria-current": isNow && "true", onclick: () => this.#jump(passage) },
         h("span", { class: "at" }, seconds(passage.t_s)),
         h("span", { class: "verdict" }, iconOf(passage.verdict), t(`verdict ${passage.verdict}`)),
-        h("span", { class: "more" }, [passage.lane, t(passage.class), ...this.#more(passage)].join(" · "))));
+        h("span", { class: "more" }, [passage.lane, t(passage.class), ...this.#more(passage)].join(" · ")),
+      ),
+    );
   }
 
   /** Red time, fault and doubts, as far as there are any. */

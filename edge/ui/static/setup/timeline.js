@@ -58,7 +58,13 @@ export class Timeline {
     const height = RULER + rows.length * (ROW + GAP) + GAP;
     this.#picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.#picture.setAttribute("height", height);
-    show(this.#picture, PATTERNS, this.#ruler(height), this.#progress(), rows.map((row, at) => this.#row(row, at)));
+    show(
+      this.#picture,
+      PATTERNS,
+      this.#ruler(height),
+      this.#progress(),
+      rows.map((row, at) => this.#row(row, at)),
+    );
     this.move();
   }
 
@@ -112,9 +118,13 @@ export class Timeline {
     const most = Math.floor((this.#edge - 12) / LETTER_PX);
     const said = name.length > most ? `${name.slice(0, most - 1)}…` : name;
     const rail = { class: "rail", x: this.#edge, y: top, width: this.#width - this.#edge - END_PX, height: ROW, rx: 3 };
-    return h("g", { key: `row ${name} ${at}` },
+    return h(
+      "g",
+      { key: `row ${name} ${at}` },
       h("text", { class: "name", x: this.#edge - 8, y: top + ROW / 2 }, said, h("title", {}, name)),
-      h("rect", rail), draw(top));
+      h("rect", rail),
+      draw(top),
+    );
   }
 
   #ruler(height) {
@@ -123,9 +133,14 @@ export class Timeline {
     const step = STEPS_S.find((one) => one * perSecond >= STEP_PX) ?? STEPS_S.at(-1);
     const ticks = [];
     for (let t_s = Math.ceil(first_s / step) * step; t_s <= last_s; t_s += step) ticks.push(t_s);
-    return ticks.map((t_s) => h("g", { key: `tick ${t_s}` },
-      h("line", { class: "tick", x1: this.#x(t_s), x2: this.#x(t_s), y1: RULER - 6, y2: height }),
-      h("text", { class: "at", x: this.#x(t_s), y: 9 }, seconds(t_s, step < 1 ? 1 : 0))));
+    return ticks.map((t_s) =>
+      h(
+        "g",
+        { key: `tick ${t_s}` },
+        h("line", { class: "tick", x1: this.#x(t_s), x2: this.#x(t_s), y1: RULER - 6, y2: height }),
+        h("text", { class: "at", x: this.#x(t_s), y: 9 }, seconds(t_s, step < 1 ? 1 : 0)),
+      ),
+    );
   }
 
   /** How far it has been watched, and judged. */
@@ -155,22 +170,32 @@ export class Timeline {
     const fits = height > 10 && said.length * LETTER_PX + 8 < x2 - x1;
     const shape = { class: `band phase-${phase}`, x: x1, y: top, width: x2 - x1, height };
     if (phase in PATTERNED) shape.fill = `url(#${PATTERNED[phase]})`;
-    return h("g", { key: `band${kind} ${from_s}` },
+    return h(
+      "g",
+      { key: `band${kind} ${from_s}` },
       h("rect", shape, h("title", {}, `${group}: ${said}, ${seconds(from_s)} – ${seconds(to_s)}`)),
-      fits ? h("text", { class: `in phase-${phase}`, x: x1 + 6, y: top + height / 2 }, said) : null);
+      fits ? h("text", { class: `in phase-${phase}`, x: x1 + 6, y: top + height / 2 }, said) : null,
+    );
   }
 
   #crossings(lane, passages, top) {
-    return passages.flatMap((one, number) => one.lane === lane ? [this.#crossing(one, number, top)] : []);
+    return passages.flatMap((one, number) => (one.lane === lane ? [this.#crossing(one, number, top)] : []));
   }
 
   #crossing(passage, number, top) {
     const place = `translate(${this.#x(passage.t_s).toFixed(1)} ${top + ROW / 2})`;
     const faint = this.#shows(passage) ? "" : " faint";
-    const attributes = { key: `crossing ${number}`, class: `crossing is-${kindOf(passage.verdict)}${faint}`, transform: place };
-    return h("g", { ...attributes, "data-number": number },
+    const attributes = {
+      key: `crossing ${number}`,
+      class: `crossing is-${kindOf(passage.verdict)}${faint}`,
+      transform: place,
+    };
+    return h(
+      "g",
+      { ...attributes, "data-number": number },
       h("path", { d: shapeOf(passage.verdict), "fill-rule": "evenodd" }),
-      h("title", {}, `${seconds(passage.t_s)}, ${passage.lane}: ${verdictWords(this.#store, passage)}`));
+      h("title", {}, `${seconds(passage.t_s)}, ${passage.lane}: ${verdictWords(this.#store, passage)}`),
+    );
   }
 
   #listen() {
@@ -214,10 +239,25 @@ const ENDS = ["pointerup", "pointercancel"];
 const PATTERNED = { fault: "pattern-fault", unknown: "pattern-unknown", red_amber: "pattern-red-amber" };
 
 /** Stripes, dots and bars for what a colour alone would not tell. */
-const PATTERNS = h("defs", { key: "patterns" },
-  h("pattern", { id: "pattern-fault", width: 8, height: 8, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
-    h("rect", { class: "pattern-ground", width: 8, height: 8 }), h("rect", { class: "pattern-fault", width: 4, height: 8 })),
-  h("pattern", { id: "pattern-unknown", width: 6, height: 6, patternUnits: "userSpaceOnUse" },
-    h("rect", { class: "pattern-ground", width: 6, height: 6 }), h("circle", { class: "pattern-unknown", cx: 3, cy: 3, r: 1.3 })),
-  h("pattern", { id: "pattern-red-amber", width: 10, height: 10, patternUnits: "userSpaceOnUse" },
-    h("rect", { class: "phase-red", width: 10, height: 10 }), h("rect", { class: "phase-amber", y: 5, width: 10, height: 5 })));
+const PATTERNS = h(
+  "defs",
+  { key: "patterns" },
+  h(
+    "pattern",
+    { id: "pattern-fault", width: 8, height: 8, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+    h("rect", { class: "pattern-ground", width: 8, height: 8 }),
+    h("rect", { class: "pattern-fault", width: 4, height: 8 }),
+  ),
+  h(
+    "pattern",
+    { id: "pattern-unknown", width: 6, height: 6, patternUnits: "userSpaceOnUse" },
+    h("rect", { class: "pattern-ground", width: 6, height: 6 }),
+    h("circle", { class: "pattern-unknown", cx: 3, cy: 3, r: 1.3 }),
+  ),
+  h(
+    "pattern",
+    { id: "pattern-red-amber", width: 10, height: 10, patternUnits: "userSpaceOnUse" },
+    h("rect", { class: "phase-red", width: 10, height: 10 }),
+    h("rect", { class: "phase-amber", y: 5, width: 10, height: 5 }),
+  ),
+);

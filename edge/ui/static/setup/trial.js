@@ -119,21 +119,47 @@ class Trial {
   #drawTransport() {
     const { t } = this.#words;
     const { player } = this;
-    show(this.#transport,
-      h("div", { class: "transport", role: "group", "aria-label": t("Player") },
+    show(
+      this.#transport,
+      h(
+        "div",
+        { class: "transport", role: "group", "aria-label": t("Player") },
         button("before", t("Passage before (p)"), () => this.#go(-1), "M3 3H5V13H3ZM14 3V13L6 8Z"),
-        button("play", player.playing ? t("Pause (space)") : t("Play (space)"), () => player.toggle(),
-          player.playing ? "M3 3H7V13H3ZM9 3H13V13H9Z" : "M4 2.5 13.5 8 4 13.5Z"),
+        button(
+          "play",
+          player.playing ? t("Pause (space)") : t("Play (space)"),
+          () => player.toggle(),
+          player.playing ? "M3 3H7V13H3ZM9 3H13V13H9Z" : "M4 2.5 13.5 8 4 13.5Z",
+        ),
         button("next", t("Next passage (n)"), () => this.#go(1), "M11 3H13V13H11ZM2 3V13L10 8Z"),
         h("span", { class: "clock", key: "clock" }, this.#timeWords()),
-        h("select", { key: "speed", "aria-label": t("Speed ([ and ])"), value: player.speed,
-          onchange: (event) => player.setSpeed(Number(event.target.value)) },
-        player.speeds.map((one) => h("option", { value: one }, `${one.toLocaleString(document.documentElement.lang)} ×`))),
-        h("button", { key: "boxes", type: "button", "aria-pressed": String(this.#overlay.shown),
-          onclick: () => this.#turnBoxes() }, t("Boxes")),
-        h("span", { class: "state", key: "state" }, this.#stateWords())),
+        h(
+          "select",
+          {
+            key: "speed",
+            "aria-label": t("Speed ([ and ])"),
+            value: player.speed,
+            onchange: (event) => player.setSpeed(Number(event.target.value)),
+          },
+          player.speeds.map((one) =>
+            h("option", { value: one }, `${one.toLocaleString(document.documentElement.lang)} ×`),
+          ),
+        ),
+        h(
+          "button",
+          {
+            key: "boxes",
+            type: "button",
+            "aria-pressed": String(this.#overlay.shown),
+            onclick: () => this.#turnBoxes(),
+          },
+          t("Boxes"),
+        ),
+        h("span", { class: "state", key: "state" }, this.#stateWords()),
+      ),
       h("p", { class: "news", key: "news", "aria-live": "polite" }, this.#news),
-      this.#staleness());
+      this.#staleness(),
+    );
     this.#clock = this.#transport.querySelector(".clock").firstChild;
   }
 
@@ -152,9 +178,12 @@ class Trial {
   #staleness() {
     const { t } = this.#words;
     if (!this.#store.judged?.stale) return null;
-    return h("p", { class: "stale", key: "stale" },
+    return h(
+      "p",
+      { class: "stale", key: "stale" },
       t("The detector's region is another now than when the recording was watched."),
-      h("button", { type: "button", onclick: () => this.#store.watchAgain() }, t("Watch again")));
+      h("button", { type: "button", onclick: () => this.#store.watchAgain() }, t("Watch again")),
+    );
   }
 
   #turnBoxes() {
@@ -219,11 +248,15 @@ class Wait {
 /** Whether the key means something to what has the focus: a handle in the drawing, a field, a button. */
 function isTaken({ key, target }) {
   if (target.closest(".axis")) return false;
-  if (target.closest("input, textarea, select, [contenteditable], #stage [tabindex], [role=slider], [role=tab]")) return true;
+  if (target.closest("input, textarea, select, [contenteditable], #stage [tabindex], [role=slider], [role=tab]"))
+    return true;
   return key === " " && target.closest("button, a, summary, [role=button]") !== null;
 }
 
 function button(key, name, onclick, path) {
-  return h("button", { key, type: "button", class: "icon", "aria-label": name, title: name, onclick },
-    h("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, h("path", { d: path })));
+  return h(
+    "button",
+    { key, type: "button", class: "icon", "aria-label": name, title: name, onclick },
+    h("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, h("path", { d: path })),
+  );
 }
