@@ -30,8 +30,7 @@ function begin(store) {
     lamps: new Lamps(page, element("lamps"), () => store.video.first_s + film.currentTime),
     saving: new Saving(page, element("saving")),
   };
-  makeTrial(store, {
-    view: element("view"),
+  const trial = makeTrial(page, {
     film,
     overlay: element("overlay"),
     transport: element("transport"),
@@ -47,6 +46,7 @@ function begin(store) {
   page.onRefresh(() => {
     page.parts[page.step]?.render();
     for (const part of around) part.render();
+    trial.name(!page.isDrawing);
   });
   for (const name of ["timeupdate", "seeked"]) film.addEventListener(name, () => page.refresh());
   goOn(page);

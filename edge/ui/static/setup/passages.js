@@ -1,7 +1,8 @@
 // The list of passages: what the drawings in the film and on the time axis say, in words, each with a jump to it.
 
+import { seconds } from "./figures.js";
 import { h, show } from "./markup.js";
-import { iconOf, seconds, VERDICTS } from "./verdicts.js";
+import { iconOf, VERDICTS } from "./verdicts.js";
 
 export class Passages {
   #element;
@@ -55,7 +56,7 @@ export class Passages {
   }
 
   #filter() {
-    const { t } = this.#words;
+    const { t } = this.#store;
     const counts = new Map();
     for (const { verdict } of this.#store.judged?.passages ?? []) counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
     const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
@@ -80,14 +81,14 @@ export class Passages {
   }
 
   #none() {
-    const { t } = this.#words;
+    const { t } = this.#store;
     const done = this.#store.watch?.done;
     const said = done ? t("No vehicle crossed a stop line.") : t("No vehicle has crossed a stop line yet.");
     return h("p", { class: "none", key: "none" }, said);
   }
 
   #row(passage) {
-    const { t } = this.#words;
+    const { t } = this.#store;
     const isNow = keyOf(this.#now) === keyOf(passage);
     return h(
       "li",
@@ -104,7 +105,7 @@ export class Passages {
 
   /** Red time, fault and doubts, as far as there are any. */
   #more({ red_s, red_at_least_s, fault, doubts, confirm_s }) {
-    const { t } = this.#words;
+    const { t } = this.#store;
     return [
       red_s === null ? null : t("red for {time}", { time: seconds(red_s) }),
       red_at_least_s === null ? null : t("at least {time}", { time: seconds(red_at_least_s) }),
@@ -112,10 +113,6 @@ export class Passages {
       confirm_s === null ? t("did not reach the confirm line in time") : null,
       ...doubts.map((doubt) => t(`doubt ${doubt}`)),
     ].filter(Boolean);
-  }
-
-  get #words() {
-    return { t: (english, values) => this.#store.t(english, values) };
   }
 }
 
