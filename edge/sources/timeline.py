@@ -93,8 +93,8 @@ def _parsed(path: Path, line: int, fields: list[str]) -> tuple[int, str, _States
         raise SourceError(f"{path}, line {line}: the group is empty: name the signal group of this row")
     if not re.fullmatch(NAME, group):
         raise SourceError(
-            f'{path}, line {line}: no signal group can be called "{group[:20]}": take letters, digits, ".", "_" and "-", '
-            "at most 64"
+            f'{path}, line {line}: no signal group can be called "{group[:20]}": take letters, digits, ".", "_" and '
+            '"-", at most 64'
         )
     for name, lamp in zip(HEADER[2:], lamps, strict=True):
         if lamp not in {"0", "1"}:
