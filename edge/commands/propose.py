@@ -15,7 +15,7 @@ from edge.durable import write_whole
 from edge.embedded import embedded_model
 from edge.errors import ConfigError, SourceError
 from edge.pipeline import detect_stream
-from edge.proposals.site_text import site_name
+from edge.proposals.site_text import Recording, site_name
 from edge.proposals.watching import Watching
 from edge.records import NS_PER_S
 from edge.sources.video import open_video
@@ -84,7 +84,7 @@ def _watch(request: ProposeRequest, video: VideoSource, console: Console) -> Pro
         )
     file = Path(request.video)
     site = request.site or site_name(file.stem)
-    text = found.text(site, request.group, file.name, video.size_px, end_ns / NS_PER_S, frames)
+    text = found.text(site, request.group, Recording(file.name, video.size_px, end_ns / NS_PER_S, frames))
     return Proposed(text, found.approach, len(found.heads))
 
 
