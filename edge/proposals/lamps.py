@@ -72,7 +72,7 @@ class HeadProposal:
         """What it rests on, in a sentence."""
         return (
             f"Red and green by turns at one place; read rightly in {self.read_share:.0%} of the pictures looked at. "
-            f"On its green {self.on_green} vehicles drove over the line, on its red {self.on_red}."
+            f"Vehicles that drove over the line on its green: {self.on_green}, on its red: {self.on_red}."
         )
 
 
