@@ -327,6 +327,14 @@ def test_a_lost_connection_is_told_and_the_draft_sent_when_it_is_back(first: Bro
     lost.wait_for(state="detached")
     x, y = truth()["lanes"][0]["stop_line_px"][0]
     wizard.until(lambda draft: draft["lanes"][0]["stop_line_px"][0] == [round(x - 1, 1), y])
+    handle(wizard, "lanes.0.stop_line_px.0").focus()
+    context.clear_cookies()  # as after a new start of the server, which then knows this page no more
+    page.keyboard.press("ArrowLeft")
+    closed = page.locator("#connection p").filter(has_text="The program was started anew: open the address")
+    closed.wait_for()
+    context.add_cookies(first.cookies())  # type: ignore[arg-type]
+    closed.wait_for(state="detached")
+    wizard.until(lambda draft: draft["lanes"][0]["stop_line_px"][0] == [round(x - 2, 1), y])
     assert refused == []
     context.close()
 
