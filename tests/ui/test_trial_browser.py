@@ -150,6 +150,7 @@ def test_a_picture_has_the_boxes_that_were_seen_in_it(page: BrowserPage, replays
     assert not drawn(page, [(before[0], before[3])])[0]
     assert len(rows(page)) == 4
     go(page, t_s + 0.2)
+    page.evaluate("scrollTo(0, 0)")
     picture(page, "trial-violation")
 
 
@@ -283,7 +284,7 @@ def test_passages_under_lamps_at_fault_are_those_of_a_replay(
         assert rows(page) == expected(replays.of(recording))
         go(page, 12)
         if PICTURES:
-            page.get_by_role("button", name="Take the proposal").wait_for(timeout=60_000)
+            setuppage.proposed(page)
         picture(page, "trial-lamp-fault")
 
 

@@ -103,8 +103,8 @@ export class LaneCards {
     return h(
       "div",
       { class: "acts" },
-      button(t("Redraw the stop line"), () => lanes.redraw(place, "stop_line_px", along)),
-      button(t("Redraw the confirm line"), () => lanes.redraw(place, "confirm_line_px", past)),
+      button(t("Redraw stop line"), () => lanes.redraw(place, "stop_line_px", along)),
+      button(t("Redraw confirm line"), () => lanes.redraw(place, "confirm_line_px", past)),
       button(t("Snap it to the paint"), () => lanes.snapNow(place)),
       button(t("Look closer"), closer, { key: "closer" }),
       this.#arrowAct(lane, place),
