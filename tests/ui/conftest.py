@@ -1,17 +1,18 @@
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.ui.pages import folder_of
+from tests.ui.pages import folder_of, served
 from tests.verify.casefile import CaseFile, casefile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext
 
 pytest.importorskip("starlette", reason="the page's extra is not installed: pip install 'stopline[ui]'")
 
@@ -23,6 +24,31 @@ def browser() -> Iterator[Browser]:
 
     with chromium() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def first_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site file of ``first``: the first recording's own."""
+    from tests.ui.setuppage import RECORDING
+
+    site = tmp_path_factory.mktemp("first") / "site.toml"
+    shutil.copy(RECORDING.folder / "site.toml", site)
+    return site
+
+
+@pytest.fixture(scope="session")
+def first(browser: Browser, first_site: Path) -> Iterator[BrowserContext]:
+    """A browser that was let in to the set-up page over the first recording, with its site file and lamps.
+
+    One page for all tests that leave behind nothing but a draft: who opens it draws the site file's first.
+    """
+    from tests.ui.setuppage import RECORDING
+
+    with served(RECORDING.video, "--site", first_site, "--signal", RECORDING.folder / "lamps.csv") as running:
+        context = browser.new_context(viewport={"width": 1200, "height": 960})
+        context.new_page().goto(running.address)
+        yield context
+        context.close()
 
 
 @pytest.fixture

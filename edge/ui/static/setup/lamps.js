@@ -63,7 +63,7 @@ export class Lamps {
       chosen: page.step === "lamps" && page.chosenOf("signal_groups") === place,
       label: page.t("{lamp} of {group}", { lamp: this.name(lamp), group: group.id }),
       handles: cornerNames(page),
-      caption: lamp === "green" || lamp === "head" ? group.id : null,
+      caption: page.step === "lamps" && (lamp === "green" || lamp === "head") && group.id,
       choose: () => page.choose("signal_groups", place),
       remove: () => this.removeLamps(place),
     });

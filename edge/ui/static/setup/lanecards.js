@@ -2,7 +2,7 @@
 
 import { button, choice, text, tick } from "./fields.js";
 import { h, show } from "./markup.js";
-import { boxAround, middle, sameWay, wayBetween } from "./plane.js";
+import { boxAround, sameWay, wayBetween } from "./plane.js";
 import { same } from "./proposals.js";
 import { proposedRow, restsOn } from "./proposed.js";
 
@@ -95,33 +95,31 @@ export class LaneCards {
   }
 
   #acts(lane, place) {
-    const page = this.#page;
-    const follows = sameWay(lane.direction, wayBetween(lane.stop_line_px, lane.confirm_line_px));
+    const { t, stage } = this.#page;
+    const lanes = this.#lanes;
+    const along = t("Drag along the stop line, from one edge of the lane to the other.");
+    const past = t("Drag the confirm line, past the stop line.");
+    const closer = () => stage.closeUp(boxAround([...lane.stop_line_px, ...lane.confirm_line_px]));
     return h(
       "div",
-      { class: "row" },
-      button(page.t("Draw the stop line anew"), () =>
-        this.#lanes.redraw(
-          place,
-          "stop_line_px",
-          page.t("Drag along the stop line, from one edge of the lane to the other."),
-        ),
-      ),
-      button(page.t("Snap it to the paint"), () => this.#lanes.snapNow(place)),
-      button(page.t("Draw the confirm line anew"), () =>
-        this.#lanes.redraw(place, "confirm_line_px", page.t("Drag the confirm line, past the stop line.")),
-      ),
-      !follows &&
-        button(page.t("Let the arrow follow the lines"), () =>
-          page.write(`lanes.${place}.direction`, wayBetween(lane.stop_line_px, lane.confirm_line_px)),
-        ),
-      button(
-        page.t("Look closer"),
-        () => page.stage.closeUp(boxAround([...lane.stop_line_px, ...lane.confirm_line_px])),
-        { key: "closer" },
-      ),
-      button(page.t("Remove the lane"), () => this.#lanes.remove(place), { class: "quiet" }),
+      { class: "acts" },
+      button(t("Redraw the stop line"), () => lanes.redraw(place, "stop_line_px", along)),
+      button(t("Redraw the confirm line"), () => lanes.redraw(place, "confirm_line_px", past)),
+      button(t("Snap it to the paint"), () => lanes.snapNow(place)),
+      button(t("Look closer"), closer, { key: "closer" }),
+      this.#arrowAct(lane, place),
+      button(t("Remove the lane"), () => lanes.remove(place), { key: "remove", class: "quiet" }),
     );
+  }
+
+  /** For an arrow that was turned by hand: back to where the lines lead. */
+  #arrowAct({ direction, stop_line_px: stop, confirm_line_px: confirm }, place) {
+    const page = this.#page;
+    const way = wayBetween(stop, confirm);
+    if (sameWay(direction, way)) return null;
+    return button(page.t("Let the arrow follow the lines"), () => page.write(`lanes.${place}.direction`, way), {
+      key: "arrow",
+    });
   }
 
   #proposedLane(one) {

@@ -50,7 +50,12 @@ export class Lanes {
       });
     const stop = line("stop_line_px", "stop", "Stop line of {lane}");
     return [
-      { ...stop, caption: lane.id, captionAbove: lane.direction[1] > 0, dropped: () => this.#offerEdge(place) },
+      {
+        ...stop,
+        caption: page.step === "lanes" && lane.id,
+        captionAbove: lane.direction[1] > 0,
+        dropped: () => this.#offerEdge(place),
+      },
       line("confirm_line_px", "confirm", "Confirm line of {lane}"),
       page.shapeAt(`lanes.${place}.direction`, {
         ...common,

@@ -36,7 +36,7 @@ export class Masks {
         chosen: live && page.chosenOf("masks") === place,
         handles: cornerNames(page),
         label: page.t("Mask {number}", { number: place + 1 }),
-        caption: mask.why || page.t("Mask {number}", { number: place + 1 }),
+        caption: page.step === "masks" && (mask.why || page.t("Mask {number}", { number: place + 1 })),
         choose: () => page.choose("masks", place),
         remove: () => this.#remove(place),
       }),
@@ -187,12 +187,8 @@ export class Masks {
               "The recording was watched with another part. What is judged rests on that until it is watched again.",
             ),
           ),
-          button(page.t("Watch again"), () => this.#watchAgain()),
+          button(page.t("Watch again"), () => page.watchAgain()),
         ),
     );
-  }
-
-  #watchAgain() {
-    this.#page.store.watchAgain().catch((refusal) => this.#page.say(refusal.message));
   }
 }

@@ -29,7 +29,10 @@ export const differing = (lane, proposed) =>
 
 export const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
-/** What a value rests on: the note at its place, at one in it, or at the nearest table around it; "" where there is none. */
+/**
+ * What a value rests on: the note at its place, at one in it, or at the nearest table around it; "" where there is
+ * none.
+ */
 export function noteAt(notes, place) {
   const within = Object.keys(notes).find((one) => `${one}.`.startsWith(`${place}.`));
   const keys = place.split(".");
@@ -56,7 +59,10 @@ export function takeAll(site, proposal) {
 }
 
 /** Whether nothing is proposed that is not in the draft already. */
-export const isTaken = (site, proposal) => same(sorted(site), sorted(takeAll(site, proposal)));
+export const isTaken = (site, proposal) => alike(site, takeAll(site, proposal));
+
+/** The same, in whatever order the keys of its tables stand. */
+export const alike = (a, b) => same(sorted(a), sorted(b));
 
 function sorted(value) {
   if (Array.isArray(value)) return value.map(sorted);
