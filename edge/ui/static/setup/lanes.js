@@ -185,7 +185,7 @@ export class Lanes {
   async snapNow(place) {
     const edge = await this.#page.edgeAt(this.#page.site.lanes[place].stop_line_px);
     if (edge) this.#moveLine(place, "stop_line_px", edge);
-    else this.#page.say(this.#page.t("No painted edge was found near this line."));
+    if (edge === null) this.#page.say(this.#page.t("No painted edge was found near this line."));
   }
 
   remove(place) {

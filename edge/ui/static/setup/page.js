@@ -127,14 +127,14 @@ export class Page {
 
   // Painted edges
 
-  /** The painted edge at a line, null where there is none. */
+  /** The painted edge at a line, null where there is none, undefined where nobody could say. */
   async edgeAt(line) {
     try {
       const edge = await this.store.snap(line);
       return edge && edge.some((end, place) => distance(end, line[place]) > SAME_PX) ? edge : null;
     } catch (refusal) {
       this.say(this.store.why(refusal));
-      return null;
+      return undefined;
     }
   }
 
