@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
 import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gpiozero import GPIOZeroError
 
 from edge.errors import SourceError
 from edge.sources.gpio import GpioLamps, LampPins, _TimelineFactory
+from tests.command import ROOT
+from tests.ui.pages import Page
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -91,14 +96,47 @@ class Pins:
             player.join(10)
 
 
+@dataclass(frozen=True, slots=True)
+class WiredPage:
+    """A page whose program has such pins."""
+
+    page: Page
+    process: subprocess.Popen[str]
+
+    def show(self, *lit: str) -> None:
+        """Light these lamps of ``NORTH``."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(" ".join(lit) + "\n")
+        self.process.stdin.flush()
+
+
+@contextmanager
+def served_on_node(source: str, *words: object, lit: str) -> Iterator[WiredPage]:
+    """``stopline ui`` on a node with this camera and one lamp of ``NORTH`` lit, until the end of the test."""
+    command = [sys.executable, "-m", "tests.ui.pins", lit, "ui", *map(str, words), "--no-browser"]
+    environment = {**os.environ, "STOPLINE_SOURCE": source}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=environment)
+    with process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().strip()
+            if not address:
+                assert process.stderr is not None
+                raise AssertionError(process.stderr.read())
+            yield WiredPage(Page(address), process)
+        finally:
+            process.kill()
+
+
 def main() -> None:
-    """``stopline`` with such pins; each line of standard input names the lamps of ``NORTH`` that are lit now."""
+    """``stopline`` with such pins; the first word, and each line of standard input, names the lamps that are lit."""
     from edge.cli import main as stopline
     from edge.commands import commission
     from edge.ui import wires
 
     pins = Pins()
-    pins.show(NORTH)
+    pins.show(NORTH, sys.argv.pop(1))
     vars(wires)["open_gpio"] = vars(commission)["open_gpio"] = pins.open
 
     def drive() -> None:

@@ -7,7 +7,9 @@ import { h, show } from "./markup.js";
 import { boxAround, cornersOf } from "./plane.js";
 import { same } from "./proposals.js";
 import { proposedRow, restsOn } from "./proposed.js";
+import { lampFigures } from "./rule.js";
 import { cutAt } from "./verdicts.js";
+import { wiresOf } from "./wires.js";
 
 export class LampCards {
   #page;
@@ -75,6 +77,8 @@ export class LampCards {
           this.#rests(group),
           this.#read(group),
           this.#offers(place),
+          wiresOf(page, this.#lamps, group, place),
+          lampFigures(page, group, place),
         ),
     );
   }
@@ -161,8 +165,8 @@ export class LampCards {
   #read(group) {
     const page = this.#page;
     const known = page.store.judged?.lamps?.[group.id];
-    const recorded = known?.source === "timeline" ? known.bands : null;
-    if (!group.view) return recorded && h("p", { key: "timeline", class: "soft" }, this.#compared());
+    const recorded = ["timeline", "wires"].includes(known?.source) ? known.bands : null;
+    if (!group.view) return recorded && this.#comparable(known);
     const { bands, fresh, trouble } = this.#reading.of(group);
     if (trouble) return h("p", { class: "bad" }, trouble);
     if (!bands) return h("p", { class: "soft" }, page.t("Reading the lamps …"));
@@ -177,13 +181,25 @@ export class LampCards {
         h("strong", {}, page.t(`phase ${this.#phaseNow(group)}`)),
       ),
       this.#strip(bands, page.t("Read from the picture")),
-      recorded && this.#strip(recorded, page.t("As it came with the recording")),
+      recorded && this.#strip(recorded, this.#cameAs(known)),
       h("p", { class: "soft" }, this.#summary(bands, recorded)),
     );
   }
 
-  #compared() {
-    return this.#page.t("What these lamps showed came with the recording. Drawn here, they are compared with it.");
+  /** What came with the recording, while nothing is drawn that could be compared with it. */
+  #comparable(known) {
+    const words = this.#page.t("What these lamps showed is known. Drawn in the picture, they are compared with it.");
+    return h(
+      "div",
+      { key: "known" },
+      this.#strip(known.bands, this.#cameAs(known)),
+      h("p", { class: "soft" }, words),
+    );
+  }
+
+  #cameAs({ source }) {
+    const { t } = this.#page;
+    return source === "wires" ? t("As the inputs were") : t("As it came with the recording");
   }
 
   /** What was read as far as the recording has been watched, and how far it is what came with it. */

@@ -26,6 +26,8 @@ export class Lamps {
       const sentence = dark[0].view ? page.t("{group}: no lamp is read", { group: dark[0].id }) : null;
       return { level: "open", words: sentence ?? page.t("{group}: lamps missing", { group: dark[0].id }) };
     }
+    const untried = page.store.wires?.unrecorded.find((id) => used.has(id));
+    if (untried) return { level: "open", words: page.t("{group}: lamps not tried yet", { group: untried }) };
     return { level: "good", words: page.t("every lane's lamps are known") };
   }
 

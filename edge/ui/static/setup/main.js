@@ -8,9 +8,11 @@ import { Lanes } from "./lanes.js";
 import { Masks } from "./masks.js";
 import { Offering } from "./offering.js";
 import { Page } from "./page.js";
+import { Rule } from "./rule.js";
 import { Saving } from "./saving.js";
 import { Steps } from "./steps.js";
 import { Store } from "./store.js";
+import { Taking } from "./taking.js";
 import { Tools } from "./tools.js";
 import { makeTrial } from "./trial.js";
 
@@ -41,6 +43,8 @@ function begin(store) {
     new Connection(page, element("connection")),
     new Tools(page, element("tools"), element("asking")),
     new Offering(page, element("proposal")),
+    new Rule(page, element("rule")),
+    new Taking(page, element("taking")),
     new Steps(page),
   ];
   page.onRefresh(() => {
@@ -64,6 +68,13 @@ function goOn(page) {
   }
   keep(name, history);
   const link = linksToLanguages(store);
+  const { number } = store.take ?? {};
+  store.addEventListener("take", async () => {
+    if (store.take.number === number) return;
+    await store.settled();
+    link.followed = true; // nothing is lost: to another film, with the draft
+    location.reload();
+  });
   window.addEventListener("beforeunload", (event) => {
     if (history.canUndo && !store.isSaved && !link.followed) event.preventDefault();
   });

@@ -29,7 +29,7 @@ export class Page {
     this.chosen = { lanes: 0, signal_groups: 0, masks: 0 };
     this.parts = {}; // by step: { shapes(), backdrop(), render(), entered(), left() }
     this.onRefresh(() => this.drawing.render());
-    for (const name of ["site", "judged", "problem", "proposal", "watch", "saved", "connection"]) {
+    for (const name of ["site", "judged", "problem", "proposal", "watch", "saved", "connection", "take", "wires"]) {
       store.addEventListener(name, () => this.refresh());
     }
   }

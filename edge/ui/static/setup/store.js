@@ -37,6 +37,8 @@ export class Store extends EventTarget {
   judged = null; // { until_s, stale, passages, lamps, grid }
   save = null; // { file, exists, node, saved }
   problem = null; // { at, words } while the draft is none that a node could run with
+  take = null; // of a camera: { number, busy, taken_s, of_s, problem }
+  wires = null; // on a node: { groups, problem, unrecorded }
   frames = []; // of this run: { t, boxes: [[track, class, x1, y1, x2, y2], …] }, in the order of t
 
   /** Ask the server for everything once, then listen to it. */
@@ -101,6 +103,12 @@ export class Store extends EventTarget {
     this.#tell("watch");
   }
 
+  /** Have another film of the camera taken; this one stays until that is there. */
+  async takeAgain() {
+    this.take = await this.#ask("/api/take", "POST", {});
+    this.#tell("take");
+  }
+
   /**
    * Write the site file as it is drawn now; where the page was given a node, commission it. Gives { file, commissioned,
    * next }, or null where the draft is none that could be written.
@@ -160,6 +168,8 @@ export class Store extends EventTarget {
     taken("watch", (watch) => this.#follow(watch));
     taken("judged", (judged) => (this.judged = judged));
     taken("proposal", (found) => Object.assign(this, found));
+    taken("take", (take) => (this.take = take));
+    taken("wires", (wires) => (this.wires = wires));
     source.onopen = () => this.#found();
     source.onerror = () => {
       source.close(); // the way is sought anew by asking, which also tells a server that refuses from none
