@@ -35,6 +35,11 @@ class Saving:
     then: Callable[[Site], dict[str, str] | None] = lambda _site: None
     _saving: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is being saved just now."""
+        return self._saving.locked()
+
     def save(self, text: str, by: str) -> dict[str, Any]:
         """Write the file and commission the node by it; neither where one of them fails. Raises RefusedError."""
         if not self._saving.acquire(blocking=False):

@@ -119,7 +119,12 @@ class Setup:
         return await _answered(self._bench.watch_again)
 
     async def _take(self, _request: Request) -> Response:
-        return await _answered(self._bench.take_again)
+        return await _answered(self._taken)
+
+    def _taken(self) -> dict[str, Any]:
+        if self._saving.is_busy:
+            raise RefusedError("saving")  # the node is being tried over the film that is there
+        return self._bench.take_again()
 
     async def _save(self, request: Request) -> Response:
         by = (await _sent(request)).get("by", "")

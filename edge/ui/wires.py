@@ -68,7 +68,7 @@ class Wires:
         """The edges since ``begin`` by how their group is wired, its name left out; none where any is lost."""
         with self._changing, self._lock:
             edges, self._edges = self._edges, None
-            if edges is None or self.problem is not None:
+            if edges is None or self._inputs is None:
                 return {}
             return {as_wired(pins): tuple(edge for edge in edges if edge.group == pins.group) for pins in self._pins}
 

@@ -102,11 +102,13 @@ def test_of_two_tabs_that_save_at_once_one_is_told_to_wait(saving: Saving) -> No
     first = threading.Thread(target=saving.save, args=(TEXT, "Ada"))
     first.start()
     assert begun.wait(30)
+    assert saving.is_busy
     with pytest.raises(RefusedError) as refused:
         saving.save(TEXT, "Eve")
     assert refused.value.code == "saving"
     may_end.set()
     first.join(30)
+    assert not saving.is_busy
     assert saving.file.read_text(encoding="utf-8") == TEXT
 
 

@@ -106,6 +106,9 @@ def test_what_was_not_recorded_as_it_is_wired_or_not_whole_counts_as_nothing(
     read.begin()
     read.wire([replace(NORTH, active_low=True)])
     assert read.end() == {}
+    with read.released():
+        read.begin()
+        assert read.end() == {}
     monkeypatch.setattr(wires, "_MOST_EDGES", 20)
     read.begin()
     for _ in range(20):
