@@ -64,6 +64,7 @@ def page(first: BrowserContext) -> Iterator[BrowserPage]:
     with setuppage.opened(first) as shown:
         shown.set_viewport_size({"width": WIDTH, "height": HEIGHT})
         opened(shown)
+        until(shown, "player.seen_s === player.last_s")  # all that was seen is known to this tab, too
         yield shown
 
 
