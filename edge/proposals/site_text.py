@@ -39,12 +39,11 @@ def site_text(
     seen: Recording,
     approach: ApproachProposal,
     heads: Sequence[HeadProposal],
-    *,
-    by_green: bool = False,
+    chosen: str = "",
 ) -> str:
     """The whole file. ``heads`` are the group's signal heads in view, the best first; the others are told of.
 
-    ``by_green`` says that the group was chosen among recorded ones, as that on whose green most vehicles drove.
+    ``chosen`` says why it is this group, where it was chosen among recorded ones.
     """
     lines = [
         *_head(seen),
@@ -56,7 +55,7 @@ def site_text(
         "[camera]",
         f"size_px = [{seen.size_px[0]}, {seen.size_px[1]}]",
         "",
-        *_group(group, heads, seen.scale, by_green=by_green),
+        *_group(group, heads, seen.scale, chosen),
         *(
             line
             for number, lane in enumerate(approach.lanes, 1)
@@ -79,10 +78,10 @@ def _head(seen: Recording) -> Iterable[str]:
     yield ""
 
 
-def _group(group: str, heads: Sequence[HeadProposal], scale: float, *, by_green: bool) -> Iterable[str]:
+def _group(group: str, heads: Sequence[HeadProposal], scale: float, chosen: str) -> Iterable[str]:
     yield "[[signal_groups]]"
-    if by_green:
-        yield "# Of the groups that were recorded, the one on whose green most vehicles drove."
+    if chosen:
+        yield f"# {chosen}"
     yield "# One group for all lanes: a recording does not tell whether a lane has lamps of its own."
     yield f'id = "{group}"'
     yield "# min_amber_s = 3.0  # the shortest lawful amber here: not in the picture. Ask, and set it"

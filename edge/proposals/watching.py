@@ -32,10 +32,9 @@ class Proposal:
     heads: tuple[HeadProposal, ...]
     scale: float
 
-    def text(self, site: str, group: str, seen: Recording, *, by_green: bool = False) -> str:
-        """The site file; the recording's scale is the proposal's own."""
-        seen = replace(seen, scale=self.scale)
-        return site_text(site, group, seen, self.approach, self.heads, by_green=by_green)
+    def text(self, site: str, group: str, seen: Recording, chosen: str = "") -> str:
+        """The site file; the recording's scale is the proposal's own. ``chosen`` says why it is this group."""
+        return site_text(site, group, replace(seen, scale=self.scale), self.approach, self.heads, chosen)
 
 
 class Watching:

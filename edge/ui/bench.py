@@ -13,10 +13,11 @@ from edge.proposals.lanes import LANE_WIDTHS, above_paint_px
 from edge.proposals.paint import snapped
 from edge.proposals.site_text import Recording, site_name
 from edge.records import NS_PER_S, Contact
+from edge.ui.choosing import BY_TRAFFIC, IN_VIEW, group_in_view, group_of_traffic
 from edge.ui.draft import BY_HAND, groups_of, is_drawable, merged, notes, sketch, tables_of, tidied
 from edge.ui.judging import Judging, Recorded, Source
 from edge.ui.refused import RefusedError, refusal_of
-from edge.ui.trial import group_by_green, spans, widths_at
+from edge.ui.trial import spans, widths_at
 from edge.ui.watcher import RunState, Watcher
 
 if TYPE_CHECKING:
@@ -282,17 +283,31 @@ class Bench:
         assert run.proposal is not None
         seen = Recording(self.film.name, self._grid_px, run.until_ns / NS_PER_S, len(run.steps))
         names = list(self._timeline) or [group.id for group in self._groups] or [_GROUP]
-        edges = self._judging.recorded.all_of(self._groups)
-        has_choice = len(names) > 1 and bool(edges)
-        if has_choice:
-            asked = tables_of(run.proposal.text(self._name, names[0], seen))
-            asked["signal_groups"] += [{"id": name} for name in names[1:]]
-            names.sort(key=group_by_green(asked, list(run.steps), edges).__ne__)  # that one first
-        text = run.proposal.text(self._name, names[0], seen, by_green=has_choice)
+        chosen = ""
+        if len(names) > 1 and (recorded := self._judging.recorded.by_name(names, self._groups)):
+            tables = tables_of(run.proposal.text(self._name, names[0], seen))
+            group, chosen = self._chosen(run, tables, names, recorded)
+            names.sort(key=group.__ne__)  # that one first
+        text = run.proposal.text(self._name, names[0], seen, chosen)
         tables = tables_of(text)
         tables["signal_groups"] += [{"id": name} for name in names[1:]]
         _, first, rest = merged(text, tables).partition("schema = ")
         return _HEAD.format(name=self.film.name) + first + rest
+
+    def _chosen(
+        self, run: Run, tables: Tables, names: Sequence[str], recorded: Mapping[str, tuple[LampEdge, ...]]
+    ) -> tuple[str, str]:
+        """Which group the proposed lanes obey, and why that one."""
+        assert run.proposal is not None
+        view = tables["signal_groups"][0].get("view")
+        if view is not None:
+            seen = self._judging.glance({_GROUP: View.model_validate(view)}, run)
+            shown = group_in_view(recorded, seen.edges, run.watching.stack.times_ns)
+            if shown is not None:
+                return shown, IN_VIEW
+        tables["signal_groups"] += [{"id": name} for name in names[1:]]
+        stops = [stop for path in run.proposal.approach.paths for stop in path.stops()]
+        return group_of_traffic(tables, run.steps, recorded, stops), BY_TRAFFIC
 
     # Painted edges
 

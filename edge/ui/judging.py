@@ -60,6 +60,12 @@ class Recorded:
             self._named[pins] = tuple(replace(edge, group=group.id) for edge in edges)
         return Source.WIRES, self._named[pins]
 
+    def by_name(self, names: Iterable[str], groups: Iterable[SignalGroup]) -> dict[str, Edges]:
+        """The edges of those that were recorded, by the timeline or as ``groups`` are wired."""
+        wired = {group.id: self.of(group)[1] for group in groups}
+        found = ((name, self.timeline.get(name) or wired.get(name, ())) for name in names)
+        return {name: edges for name, edges in found if edges}
+
     def all_of(self, groups: Iterable[SignalGroup]) -> Edges:
         """The edges of these groups, and of those that only the timeline knows, in the order of their times."""
         names = {group.id for group in groups}

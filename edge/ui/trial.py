@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from math import ceil, floor, hypot
 from typing import TYPE_CHECKING, Any
 
 from edge.approach import Approach, phase_times
-from edge.config import site_of
 from edge.geometry import GroundPlane
 from edge.phases import SignalPhases
 from edge.records import NS_PER_S, Phase
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from edge.config import Calibration, SignalGroup, Site
     from edge.geometry import Segment
     from edge.records import LampEdge, PhaseInterval, Point, Size, TrackStep
-    from edge.ui.draft import Tables
 
 Band = tuple[float, float, str, str | None]
 
@@ -68,24 +65,6 @@ class Trial:
         while self._fed < len(self._edges) and self._edges[self._fed].t_ns <= t_ns:
             self._approach.lamp(self._edges[self._fed])
             self._fed += 1
-
-
-def group_by_green(tables: Tables, steps: Sequence[TrackStep], edges: Sequence[LampEdge]) -> str:
-    """Which recorded signal group the lanes of a proposal obey: that on whose green most of its vehicles drove.
-
-    One for all lanes: the few vehicles of a single lane may be those that drove on red.
-    """
-    scores: Counter[str] = Counter()
-    for name in dict.fromkeys(edge.group for edge in edges):
-        lanes = [{**lane, "signal_group": name} for lane in tables["lanes"]]
-        trial = Trial(site_of({**tables, "lanes": lanes}), edges, 0.0)
-        trial.take(steps)
-        trial.finish()
-        scores[name] = sum(_WORTH.get(one.judgement.phase, 0) for one in trial.judged)
-    return scores.most_common(1)[0][0]
-
-
-_WORTH = {Phase.GREEN: 1, Phase.RED: -1}
 
 
 def phase_bands(group: SignalGroup, edges: Iterable[LampEdge], until_ns: int) -> list[Band]:

@@ -19,6 +19,7 @@ from edge.records import Lamp, LampEdge
 from edge.sources.timeline import read_timeline
 from edge.ui import judging, lampreader
 from edge.ui.bench import Bench
+from edge.ui.choosing import IN_VIEW
 from edge.ui.draft import tables_of
 from edge.ui.film import film_of
 from edge.ui.taking import Taken
@@ -195,7 +196,7 @@ def test_a_proposal_that_cannot_be_made_is_told_and_all_else_goes_on(full: Run) 
 
 
 @pytest.mark.parametrize("order", [("north", "cross"), ("cross", "north")])
-def test_the_head_in_view_and_the_lanes_are_of_the_group_on_whose_green_vehicles_drove(
+def test_the_head_in_view_and_the_lanes_are_of_the_group_whose_lamps_it_shows(
     full: Run, order: tuple[str, str]
 ) -> None:
     recorded = read_timeline(RECORDING.folder / "lamps.csv")
@@ -205,7 +206,7 @@ def test_the_head_in_view_and_the_lanes_are_of_the_group_on_whose_green_vehicles
     assert (first["id"], second) == ("north", {"id": "cross"})
     assert set(first["view"]) == {"red_px", "amber_px", "green_px"}
     assert {lane["signal_group"] for lane in state["proposal"]["lanes"]} == {"north"}
-    assert any("on whose green" in said for said in state["notes"]["signal_groups.0.id"])
+    assert IN_VIEW in state["notes"]["signal_groups.0.id"]
 
 
 def test_a_rejected_draft_is_kept_beside_the_one_that_is_judged_by(short: Path) -> None:

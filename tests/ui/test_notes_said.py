@@ -13,6 +13,7 @@ from edge.proposals.paint import PaintedLine
 from edge.proposals.site_text import Recording, site_text
 from edge.records import Contact, Lamp
 from edge.ui.catalogue import LANGUAGES, Words
+from edge.ui.choosing import BY_TRAFFIC, IN_VIEW
 from edge.ui.draft import notes
 
 SEEN = Recording("road.mp4", (640, 360), 60.0, 1500)
@@ -37,7 +38,7 @@ def every_note() -> set[str]:
                 line = PaintedLine(50, 200, 0.0, 30, contrast=71.6, paths=5, waiting=waiting)
                 lanes = (lane(contact, 2), lane(contact, 8))
                 approach = ApproachProposal(contact, line, ground, lanes, (), (0, 0, 400, 300))
-                text = site_text("here", "north", SEEN, approach, heads(3), by_green=bool(waiting))
+                text = site_text("here", "north", SEEN, approach, heads(3), IN_VIEW if waiting else BY_TRAFFIC)
                 said |= {one for place, each in notes(text).items() if place != "schema" for one in each}
     return said
 
