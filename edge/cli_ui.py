@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,10 +17,13 @@ from edge.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge import config
     from edge.commissioning import Commissioned
+    from edge.ui.bench import Bench
     from edge.ui.cases import Cases
-    from edge.ui.film import Film
     from edge.ui.server import Pages
+    from edge.ui.taking import Taken, Taker
+    from edge.ui.wires import Wires
 
 DEFAULT_SITE = Path("site.toml")
 
@@ -54,50 +57,92 @@ class SetupRequest:
     model: Path | None
     seconds: float
 
+    @property
+    def asked_source(self) -> str:
+        """The recording or camera that was named, else the node's own camera."""
+        return self.source or os.environ.get("STOPLINE_SOURCE", "picamera")
+
+    @property
+    def timeline(self) -> Path | None:
+        """The file that lamps were recorded in."""
+        return None if str(self.signal) == "view" else self.signal
+
+    def next(self, site: config.Site) -> dict[str, str] | None:
+        """The command that comes next by the saved site; None where there is none that could run."""
+        from edge.ui.film import is_camera
+        from edge.ui.saving import command
+
+        lamps = self._lamps(site)
+        words = [self.asked_source, "--site", self.site, *(("--model", self.model) if self.model else ())]
+        if not is_camera(self.asked_source):
+            return {"what": "replay", "command": command("replay", *words, "--signal", lamps or "view")}
+        if self.node is None:
+            return None
+        signal = ("--signal", lamps) if lamps else ()
+        return {"what": "run", "command": command("run", *words, "--node", self.node, *signal)}
+
+    def _lamps(self, site: config.Site) -> Path | str | None:
+        """What to name as ``--signal``: the file that was given, the picture where nothing is wired, else nothing."""
+        if self.timeline is not None:
+            return self.timeline
+        used = {lane.signal_group for lane in site.lanes}
+        return "view" if any(group.id in used and group.pins is None for group in site.signal_groups) else None
+
+
+What = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[FOLDER|VIDEO]",
+        help="The folder that a replay wrote, to review it; or a recording or camera, to set a site up over it.",
+    ),
+]
+Store = Annotated[
+    str | None, typer.Option("--store", help="A receiver's store: a folder, or postgresql://USER@HOST/DATABASE.")
+]
+Key = Annotated[
+    list[Path] | None, typer.Option("--key", help="A node's public key (PEM); may be given more than once.")
+]
+Identity = Annotated[
+    Path | None, typer.Option("--identity", help="The age key that opens sealed evidence, in memory only.")
+]
+SignWith = Annotated[
+    Path | None, typer.Option("--sign-with", help="The reviewer's key; without it cases can only be looked at.")
+]
+Decisions = Annotated[
+    Path | None, typer.Option("--decisions", help="The file of decisions; decisions.jsonl in the folder if left out.")
+]
+ReviewerKey = Annotated[
+    list[Path] | None,
+    typer.Option("--reviewer-key", help="Another reviewer's public key (PEM); may be given more than once."),
+]
+Site = Annotated[Path, typer.Option("--site", help="The site file to set up; made where there is none.")]
+Signal = Annotated[
+    Path | None, typer.Option("--signal", help="Recorded lamps (CSV); else inputs or the picture tell of them.")
+]
+Node = Annotated[
+    Path | None, typer.Option("--node", help="The node file: inputs are read, and saving commissions the node, too.")
+]
+Model = Annotated[Path | None, typer.Option("--model", help="Another detector's TOML file.")]
+Seconds = Annotated[float, typer.Option("--for", min=5, max=600, help="How many seconds of a camera to set up over.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")]
+Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")]
+
 
 def ui(
-    what: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[FOLDER|VIDEO]",
-            help="The folder that a replay wrote, to review it; or a recording or camera, to set a site up over it.",
-        ),
-    ] = None,
-    store: Annotated[
-        str | None, typer.Option("--store", help="A receiver's store: a folder, or postgresql://USER@HOST/DATABASE.")
-    ] = None,
-    key: Annotated[
-        list[Path] | None, typer.Option("--key", help="A node's public key (PEM); may be given more than once.")
-    ] = None,
-    identity: Annotated[
-        Path | None, typer.Option("--identity", help="The age key that opens sealed evidence, in memory only.")
-    ] = None,
-    sign_with: Annotated[
-        Path | None, typer.Option("--sign-with", help="The reviewer's key; without it cases can only be looked at.")
-    ] = None,
-    decisions: Annotated[
-        Path | None,
-        typer.Option("--decisions", help="The file of decisions; decisions.jsonl in the folder if left out."),
-    ] = None,
-    reviewer_key: Annotated[
-        list[Path] | None,
-        typer.Option("--reviewer-key", help="Another reviewer's public key (PEM); may be given more than once."),
-    ] = None,
-    site: Annotated[
-        Path, typer.Option("--site", help="The site file to set up; made where there is none.")
-    ] = DEFAULT_SITE,
-    signal: Annotated[
-        Path | None, typer.Option("--signal", help="Recorded lamps (CSV); else they are read in the picture.")
-    ] = None,
-    node: Annotated[
-        Path | None, typer.Option("--node", help="The node file: saving then commissions the node, too.")
-    ] = None,
-    model: Annotated[Path | None, typer.Option("--model", help="Another detector's TOML file.")] = None,
-    seconds: Annotated[
-        float, typer.Option("--for", min=5, max=600, help="How many seconds of a camera to set up over.")
-    ] = 60.0,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")] = 0,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
+    what: What = None,
+    store: Store = None,
+    key: Key = None,
+    identity: Identity = None,
+    sign_with: SignWith = None,
+    decisions: Decisions = None,
+    reviewer_key: ReviewerKey = None,
+    site: Site = DEFAULT_SITE,
+    signal: Signal = None,
+    node: Node = None,
+    model: Model = None,
+    seconds: Seconds = 60.0,
+    port: Port = 0,
+    browser: Browser = True,
 ) -> None:
     """Set a site up, or look at cases and decide on them, in a browser: a page on 127.0.0.1, until Ctrl-C.
 
@@ -135,39 +180,64 @@ def _reviewing(request: ReviewRequest, stack: ExitStack) -> Pages:
 
 
 def _setting_up(request: SetupRequest, stack: ExitStack) -> Pages:
-    from edge.commands.chain import VIEW, check_aspect
+    from edge.commands.chain import check_aspect
     from edge.config import load_node, load_site
     from edge.detector import load_model
     from edge.embedded import embedded_model
     from edge.sources.timeline import read_timeline
     from edge.ui.bench import Bench
-    from edge.ui.film import film_of
-    from edge.ui.setup import Saving, Setup
+    from edge.ui.saving import Saving
+    from edge.ui.setup import Setup
 
     file = request.site
     known = load_site(file) if file.exists() else None
     written = file.read_bytes() if known else None
     model = load_model(request.model or embedded_model())
-    timeline = read_timeline(request.signal) if request.signal not in {None, VIEW} else None
+    timeline = read_timeline(request.timeline) if request.timeline else None
     node = load_node(request.node) if request.node else None
-    source = request.source or os.environ.get("STOPLINE_SOURCE", "picamera")
-    film = stack.enter_context(film_of(source, known.camera if known else None, request.seconds, _say))
+    taken, taker, wires = _taken(request, known, stack)
     if known is not None:
-        check_aspect(known, film.name, film.size_px)
-    bench = stack.enter_context(Bench(film, model, timeline, written.decode() if written else None))
-    commission = _commissioning(request, film) if node else None
-    saving = Saving(file, node.node.id if node else None, commission, written)
+        check_aspect(known, taken.film.name, taken.film.size_px)
+    bench = Bench(taken, model, timeline, written.decode() if written else None, taker, wires)
+    stack.enter_context(bench)
+    commission = _commissioning(request, bench, wires) if node else None
+    saving = Saving(file, node.node.id if node else None, commission, written, request.next)
     return lambda look: Setup(bench, saving, look).routes
 
 
-def _commissioning(request: SetupRequest, film: Film) -> Callable[[Path, str], Commissioned]:
-    """What commissions the node by a site file, over the recording that the page shows."""
-    from edge.commands.commission import CommissionRequest, commission
+def _taken(
+    request: SetupRequest, known: config.Site | None, stack: ExitStack
+) -> tuple[Taken, Taker | None, Wires | None]:
+    """The film to set up over; of a camera with what takes another one, on a node with its inputs."""
+    from edge.commands.chain import wiring
+    from edge.ui.film import film_of, is_camera
+    from edge.ui.taking import Taken, Taker
+    from edge.ui.wires import Wires
 
-    def commissioned(site: Path, by: str) -> Commissioned:
+    source = request.asked_source
+    if not is_camera(source):
+        return Taken(stack.enter_context(film_of(source, _say))), None, None
+    wires = stack.enter_context(Wires()) if request.node and request.timeline is None else None
+    taker = stack.enter_context(Taker(source, request.seconds, wires))
+    if wires is not None and known is not None:
+        wires.wire(wiring(known))
+    _say(f"Recording {request.seconds:g} s of {source}.")
+    return taker.first(known.camera if known else None), taker, wires
+
+
+def _commissioning(
+    request: SetupRequest, bench: Bench, wires: Wires | None
+) -> Callable[[Path, str], Callable[[], Commissioned]]:
+    """What tries the node by a site file, over the film that the page shows, and then commissions it."""
+    from edge.commands.commission import CommissionRequest, tried
+
+    def commissioned(site: Path, by: str) -> Callable[[], Commissioned]:
         assert request.node is not None
+        film = bench.film
         asked = CommissionRequest(str(film.path), site, request.node, request.model, by, None, film.duration_s)
-        return commission(asked, _say).record
+        with wires.released() if wires is not None else nullcontext():
+            found = tried(asked, _say)
+        return lambda: found.write().record
 
     return commissioned
 

@@ -92,7 +92,8 @@ def write_record(
 ) -> None:
     """Keep a commissioning: ``record`` says site, node, by and at. Raises ConfigError where it cannot be written.
 
-    The view is written first: a record whose view is not there counts as none.
+    The view is written first: a record whose view is not there counts as none. Where the record cannot be written the
+    view of the one before is put back.
     """
     document: dict[str, Any] = {"type": TYPE, **record, **asdict(fitness), "installer": None}
     if installer is not None:
@@ -102,10 +103,20 @@ def write_record(
             "signature": sign_detached(rfc8785.dumps(document), installer),
         }
     try:
+        before = (state / VIEW).read_bytes() if (state / VIEW).exists() else None
         write_whole(state / VIEW, view, mode=PRIVATE_MODE, replace=True)
-        write_whole(state / RECORD, sign_document(document, key), mode=PRIVATE_MODE, replace=True)
+        _write_beside(state, sign_document(document, key), before)
     except KeyFileError as error:
         raise ConfigError(str(error)) from None
+
+
+def _write_beside(state: Path, record: bytes, view_before: bytes | None) -> None:
+    try:
+        write_whole(state / RECORD, record, mode=PRIVATE_MODE, replace=True)
+    except KeyFileError:
+        if view_before is not None:
+            write_whole(state / VIEW, view_before, mode=PRIVATE_MODE, replace=True)
+        raise
 
 
 def read_record(state: Path, key: SigningKey) -> Commissioned:

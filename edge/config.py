@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+"""What ids are made of: sites, nodes, lanes and signal groups stand in topics."""
+
+Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
 Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 Pixel = Annotated[float, Field(ge=-10_000, le=10_000, allow_inf_nan=False)]
 PixelPoint = tuple[Pixel, Pixel]

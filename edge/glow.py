@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Plane = NDArray[float32]
 
 LAMPS = (Lamp.RED, Lamp.AMBER, Lamp.GREEN)
-_LUMA = np.array([0.114, 0.587, 0.299], np.float32)  # of B, G, R: ITU-R BT.601
+LUMA = np.array([0.114, 0.587, 0.299], np.float32)  # of B, G, R: ITU-R BT.601
 
 # One lamp's box: how far (of 255) the brightest lamp must stand out from the darkest; less where it was seen lit,
 # and less again where it is all but white, which no lens in the sun is. What share of that makes another one lit too,
@@ -140,6 +140,11 @@ def states_of(glow: HeadGlow) -> States:
     return red, amber, green
 
 
+def light_of(pixels: Pixels) -> Plane:
+    """How much light BGR pixels show, 0 to 255: a red lamp has little luma, a lens in the sun little of its others."""
+    return np.asarray((pixels.astype(np.float32) @ LUMA + pixels.max(axis=-1)) / 2)
+
+
 class HeadMemory:
     """One head with a box a lamp: what this frame shows, with the help of what the frames before have shown."""
 
@@ -152,8 +157,8 @@ class HeadMemory:
 
     def read(self, t_ns: int, pixels: Pixels, lamps: tuple[tuple[slice, slice], ...]) -> States:
         """The states that BGR pixels show; times rise."""
-        luma = pixels.astype(np.float32) @ _LUMA
-        light = (luma + pixels.max(axis=2)) / 2
+        luma = pixels.astype(np.float32) @ LUMA
+        light = light_of(pixels)
         cores = [_core(pixels, light, box) for box in lamps]
         likeness = self._likeness(luma, lamps)
         states = self._judged(cores, likeness)
@@ -251,10 +256,10 @@ class Core:
 
 
 def _core(pixels: Pixels, light: Plane, box: tuple[slice, slice]) -> Core:
-    """A box of a picture whose ``light`` is the mean of luma and the greatest channel.
+    """A box of a picture with its ``light``.
 
-    A red lamp has little luma, a lens in the sun little of its other channels. The colour is that of the brighter half,
-    a little beyond the box too, where an over-exposed lamp has its rim; what is darker counts by its square less.
+    The colour is that of the brighter half, a little beyond the box too, where an over-exposed lamp has its rim; what
+    is darker counts by its square less.
     """
     inside = light[box].reshape(-1)
     count = max(1, inside.size // 4)

@@ -21,7 +21,7 @@ from edge.sources.lampview import LampView, LampWatch
 from edge.tracker import TrackerSettings
 
 if TYPE_CHECKING:
-    from edge.config import Evidence, Site
+    from edge.config import Evidence, SignalGroup, Site
     from edge.keys import SigningKey
     from edge.mqtt import Topics
     from edge.records import Size
@@ -100,11 +100,14 @@ def masker() -> Masker:
 
 def wiring(site: Site) -> list[LampPins]:
     """The lamp inputs that the site file names."""
-    return [
-        LampPins(group.id, group.pins.red, group.pins.amber, group.pins.green, active_low=group.active_low)
-        for group in site.signal_groups
-        if group.pins is not None
-    ]
+    return [pins for group in site.signal_groups if (pins := lamp_pins(group)) is not None]
+
+
+def lamp_pins(group: SignalGroup) -> LampPins | None:
+    """The inputs of one signal group, None where it has none."""
+    if group.pins is None:
+        return None
+    return LampPins(group.id, group.pins.red, group.pins.amber, group.pins.green, active_low=group.active_low)
 
 
 def broker_at(url: str, given: Broker | None = None) -> Broker:

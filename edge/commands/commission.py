@@ -34,9 +34,12 @@ if TYPE_CHECKING:
 
     from edge.commissioning import Commissioned
     from edge.config import Site
+    from edge.detector import Detector
+    from edge.keys import SigningKey
     from edge.records import Frame
     from edge.sources.picamera import PicameraSource
     from edge.sources.video import VideoSource
+    from edge.view import Features
 
 MOST_PICTURES: Final = 61  # that the reference is the median of
 _LEAST_PICTURES = 5
@@ -65,8 +68,32 @@ class Report:
     patches: int
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A commissioning for which all was found good and nothing is written yet."""
+
+    state: Path
+    told: dict[str, str]
+    fitness: Fitness
+    view: bytes
+    key: SigningKey
+    installer: SigningKey | None
+    pictures: int
+    patches: int
+
+    def write(self) -> Report:
+        """Write the record. Raises ConfigError; then nothing is written."""
+        write_record(self.state, self.told, self.fitness, self.view, self.key, self.installer)
+        return Report(read_record(self.state, self.key), self.pictures, self.patches)
+
+
 def commission(request: CommissionRequest, tell: Callable[[str], None]) -> Report:
     """Try everything and write the record. Raises what fails as its own error; then nothing is written."""
+    return tried(request, tell).write()
+
+
+def tried(request: CommissionRequest, tell: Callable[[str], None]) -> Tried:
+    """Try everything that the record vouches for. Raises what fails as its own error."""
     if not request.by.strip() or len(request.by) > 200:
         raise ConfigError("--by names nobody, or in more than 200 letters: say who answers for this commissioning")
     site, node = load_site(request.site), load_node(request.node)
@@ -74,14 +101,28 @@ def commission(request: CommissionRequest, tell: Callable[[str], None]) -> Repor
     installer = load_signing_key(request.installer_key) if request.installer_key else None
     detector = detector_for(site, request.model, 1)
     state = made_folder(node.node.state)
+    _test(detector, key, state, tell)
+    _try_lamps(site, tell)
+    tell(f"Taking the reference view over {request.seconds:g} s.")
+    pictures = _pictures(request.source, site, request.seconds)
+    reference, patches = _reference(pictures, site)
+    view = reference.packed()
+    sha256 = hashlib.sha256(request.site.read_bytes()).hexdigest()
+    fitness = Fitness(sha256, detector.model.sha256, __version__, software_sha256(), hash_of(view))
+    told = {"site": site.site.id, "node": node.node.id, "by": request.by.strip(), "at": _now()}
+    return Tried(state, told, fitness, view, key, installer, len(pictures), patches)
+
+
+def _test(detector: Detector, key: SigningKey, state: Path, tell: Callable[[str], None]) -> None:
     with Outbox(state / "outbox.sqlite") as outbox:
         tested = self_test(detector, key, outbox)
     if tested.outcome is not Outcome.OK:
         raise ConfigError(tested.words.removesuffix("."))
     tell(tested.words)
-    _try_lamps(site, tell)
-    tell(f"Taking the reference view over {request.seconds:g} s.")
-    pictures = _pictures(request.source, site, request.seconds)
+
+
+def _reference(pictures: list[NDArray[uint8]], site: Site) -> tuple[Features, int]:
+    """What the view is told by later, and by how many places of the picture. Raises where that is too little."""
     _check_pictures(pictures)
     reference = features(pictures).without([mask.region_px for mask in site.masks], site.camera.size_px)
     patches = match(reference, reference).agreeing
@@ -90,12 +131,7 @@ def commission(request: CommissionRequest, tell: Callable[[str], None]) -> Repor
             f"The view shows too little that stays ({patches} places, {_LEAST_PATCHES} are needed): commission by day "
             "and in clear weather, with buildings, kerbs or markings in the picture"
         )
-    view = reference.packed()
-    sha256 = hashlib.sha256(request.site.read_bytes()).hexdigest()
-    fitness = Fitness(sha256, detector.model.sha256, __version__, software_sha256(), hash_of(view))
-    told = {"site": site.site.id, "node": node.node.id, "by": request.by.strip(), "at": _now()}
-    write_record(state, told, fitness, view, key, installer)
-    return Report(read_record(state, key), len(pictures), patches)
+    return reference, patches
 
 
 def _now() -> str:

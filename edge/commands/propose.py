@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.commands.progress import replay_progress
-from edge.config import load_site
+from edge.config import NAME, load_site
 from edge.detector import Detector, load_model
 from edge.durable import write_whole
 from edge.embedded import embedded_model
 from edge.errors import ConfigError, SourceError
 from edge.pipeline import detect_stream
-from edge.proposals.site_text import site_name
+from edge.proposals.site_text import Recording, site_name
 from edge.proposals.watching import Watching
 from edge.records import NS_PER_S
 from edge.sources.video import open_video
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
     from edge.proposals.approach import ApproachProposal
     from edge.sources.video import VideoSource
-
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ class Proposed:
 def propose(request: ProposeRequest, console: Console) -> Proposed:
     """Watch the recording and propose a site; written to ``request.out`` if one is named. Raises StoplineError."""
     for option, name in (("--id", request.site), ("--group", request.group)):
-        if name is not None and not _NAME.fullmatch(name):
+        if name is not None and not re.fullmatch(NAME, name):
             raise ConfigError(f"{option} {name!r} is no name: take letters, digits, '.', '_' and '-', at most 64")
     if request.out is not None and request.out.exists():
         raise ConfigError(f"{request.out} is there already: name another file with --out, or remove it")
@@ -87,7 +84,7 @@ def _watch(request: ProposeRequest, video: VideoSource, console: Console) -> Pro
         )
     file = Path(request.video)
     site = request.site or site_name(file.stem)
-    text = found.text(site, request.group, file.name, video.size_px, end_ns / NS_PER_S, frames)
+    text = found.text(site, request.group, Recording(file.name, video.size_px, end_ns / NS_PER_S, frames))
     return Proposed(text, found.approach, len(found.heads))
 
 

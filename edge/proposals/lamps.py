@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge.glow import LAMPS, HeadMemory
+from edge.glow import LAMPS, UNKNOWN, HeadMemory, light_of
 from edge.records import NS_PER_S, Lamp
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ _TOGETHER, _EITHER = 0.05, 0.6
 _MOST_CHANGES_SHARE = 0.2
 _LAMP_SHARE = 0.39  # half a lamp's box in distances from lamp to lamp
 _LEAST_HALF_PX = 1.0
-_LEAST_READ = 0.5
+_LEAST_READ = 0.8
+_WHITE_CORE = -0.5  # correlation of colour and light
 _MOST_HEADS = 4
 
 
@@ -47,7 +48,7 @@ _MOST_HEADS = 4
 class HeadProposal:
     """One signal head: a box a lamp; ``on_green`` and ``on_red`` count the vehicles that drove over the line then.
 
-    ``read_share`` of the pictures could be read by the node's own classifier.
+    ``read_share`` of the pictures in which its red or its green place glows are read so by the node's own classifier.
     """
 
     lamps_px: dict[Lamp, Box]
@@ -70,8 +71,8 @@ class HeadProposal:
     def told(self) -> str:
         """What it rests on, in a sentence."""
         return (
-            f"Red and green by turns at one place; read in {self.read_share:.0%} of the pictures looked at. "
-            f"On its green {self.on_green} vehicles drove over the line, on its red {self.on_red}."
+            f"Red and green by turns at one place; read rightly in {self.read_share:.0%} of the pictures looked at. "
+            f"Vehicles that drove over the line on its green: {self.on_green}, on its red: {self.on_red}."
         )
 
 
@@ -89,12 +90,11 @@ def find_heads(stack: PictureStack, approach: ApproachProposal) -> tuple[HeadPro
     """The signal heads that may be the approach's, the likeliest first, four at most."""
     if len(stack.pictures) < 2 * _LEAST_PICTURES:
         return ()
-    reds = _spots(_coloured(stack.pictures, Lamp.RED))
-    greens = _spots(_coloured(stack.pictures, Lamp.GREEN))
+    reds, greens = (_spots(stack.pictures, lamp) for lamp in (Lamp.RED, Lamp.GREEN))
     most_px = _MOST_APART_SHARE * stack.pictures[0].shape[0]
-    pairs = [_lamps(red, green) for red in reds for green in greens if _take_turns(red, green, most_px)]
+    pairs = [(red, green) for red in reds for green in greens if _take_turns(red, green, most_px)]
     crossed_s = [t_s for path in approach.paths if (t_s := path.t_at(approach.line.y_px)) is not None]
-    heads = [head for lamps in pairs if (head := _head(stack, lamps, crossed_s)) is not None]
+    heads = [head for red, green in pairs if (head := _head(stack, red, green, crossed_s)) is not None]
     return _apart(sorted(heads, key=lambda head: head.rank, reverse=True))
 
 
@@ -113,8 +113,9 @@ def _coloured(pictures: Sequence[Pixels], lamp: Lamp) -> Pixels:
     return np.stack(planes)
 
 
-def _spots(strength: Pixels) -> list[_Spot]:
+def _spots(pictures: Sequence[Pixels], lamp: Lamp) -> list[_Spot]:
     """Places that are coloured in some pictures and not in others, and do not flicker."""
+    strength = _coloured(pictures, lamp)
     swings, lit = _lit(strength)
     count = lit.sum(axis=0)
     changes = (lit[1:] != lit[:-1]).sum(axis=0)
@@ -122,7 +123,7 @@ def _spots(strength: Pixels) -> list[_Spot]:
     some = (count >= max(_LEAST_PICTURES, _LEAST_SHARE * total)) & (count <= _MOST_SHARE * total)
     steady = changes <= max(2, _MOST_CHANGES_SHARE * total)
     groups = _connected(some & steady & swings)
-    return [_spot(strength, group) for group in groups[:_MOST_SPOTS]]
+    return [_spot(pictures, strength, group) for group in groups[:_MOST_SPOTS]]
 
 
 def _lit(strength: Pixels | Array) -> tuple[NDArray[bool_], NDArray[bool_]]:
@@ -149,14 +150,24 @@ def _connected(mask: NDArray[bool_]) -> list[list[tuple[int, int]]]:
     return sorted(groups, key=len, reverse=True)
 
 
-def _spot(strength: Pixels, group: Iterable[tuple[int, int]]) -> _Spot:
+def _spot(pictures: Sequence[Pixels], strength: Pixels, group: Iterable[tuple[int, int]]) -> _Spot:
     rows, columns = np.array(list(group)).T
     values = strength[:, rows, columns].astype(np.float64)
     weights = values.max(axis=0)
-    strongest = np.median(values[:, np.argsort(weights)[-9:]], axis=1)
+    strongest = np.argsort(weights)[-9:]
+    colour = np.median(values[:, strongest], axis=1)
+    light = np.array([np.median(light_of(one[rows[strongest], columns[strongest]])) for one in pictures])
     extent = float(max(np.ptp(rows), np.ptp(columns))) + 1.0
-    _, lit = _lit(strongest[:, None])
-    return _Spot(float(columns @ weights / weights.sum()), float(rows @ weights / weights.sum()), extent, lit[:, 0])
+    x_px, y_px = float(columns @ weights / weights.sum()), float(rows @ weights / weights.sum())
+    return _Spot(x_px, y_px, extent, _lit_by(colour, light))
+
+
+def _lit_by(colour: Array, light: Array) -> Series:
+    """When a place is lit: while it is coloured, but for a lamp that is white when lit and coloured by the sun else."""
+    swings, by_light = _lit(light[:, None])
+    _, by_colour = _lit(colour[:, None])
+    is_white = bool(swings[0]) and float(np.corrcoef(colour, light)[0, 1]) < _WHITE_CORE
+    return by_light[:, 0] if is_white else by_colour[:, 0]
 
 
 def _take_turns(red: _Spot, green: _Spot, most_px: float) -> bool:
@@ -186,28 +197,37 @@ def _lamps(red: _Spot, green: _Spot) -> dict[Lamp, Box]:
     }
 
 
-def _head(stack: PictureStack, lamps: dict[Lamp, Box], crossed_s: Sequence[float]) -> HeadProposal | None:
-    """The head as the node's own classifier reads it, None where it reads too little."""
+def _head(stack: PictureStack, red: _Spot, green: _Spot, crossed_s: Sequence[float]) -> HeadProposal | None:
+    """The head of these two as the node's own classifier reads it, None where it reads it otherwise too often."""
+    lamps = _lamps(red, green)
+    seen = _seen(stack, lamps)
+    glows = [index for index in range(len(seen)) if red.lit[index] != green.lit[index]]
+    read = float(np.mean([seen[index] == (_GREEN if green.lit[index] else _RED) for index in glows]))
+    if read < _LEAST_READ:
+        return None
+    at = [_shown(stack.times_ns, seen, t_s) for t_s in crossed_s]
+    return HeadProposal(lamps, read, on_green=at.count(_GREEN), on_red=at.count(_RED))
+
+
+_RED: States = (True, False, False)
+_GREEN: States = (False, False, True)
+
+
+def _seen(stack: PictureStack, lamps: dict[Lamp, Box]) -> list[States]:
+    """What each picture shows of lamps at these places; nothing where they reach out of it."""
     high, wide = stack.pictures[0].shape[:2]
     left, top, right, bottom = HeadProposal(lamps, 0.0, 0, 0).whole_px
     margin = 0.15 * max(right - left, bottom - top) + 1
     x1, y1 = int(left - margin), int(top - margin)
     x2, y2 = int(right + margin) + 1, int(bottom + margin) + 1
     if min(left, top, x1, y1) < 0 or x2 > wide or y2 > high:
-        return None
+        return [UNKNOWN] * len(stack.pictures)
     boxes = tuple((_span(box[1] - y1, box[3] - y1), _span(box[0] - x1, box[2] - x1)) for box in lamps.values())
     memory = HeadMemory()
-    seen = [
+    return [
         memory.read(t_ns, picture[y1:y2, x1:x2], boxes)
         for t_ns, picture in zip(stack.times_ns, stack.pictures, strict=True)
     ]
-    read = float(np.mean([any(states) for states in seen]))
-    if read < _LEAST_READ:
-        return None
-    at = [_shown(stack.times_ns, seen, t_s) for t_s in crossed_s]
-    on_green = sum(1 for states in at if states == (False, False, True))
-    on_red = sum(1 for states in at if states == (True, False, False))
-    return HeadProposal(lamps, read, on_green, on_red)
 
 
 def _span(start: float, end: float) -> slice:

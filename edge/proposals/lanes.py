@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edge.records import Point, Size
 
 _TWO_WHEELS = (VehicleClass.MOTORCYCLE, VehicleClass.BICYCLE)
+_CAR_IN_TWO_WHEELERS = 2.2  # 1.8 m by some 0.8 m with the rider
 # Places on the line this far apart, in widths of a car there, belong to two lanes; half a lane without a neighbour.
 _APART_WIDTHS = 0.6
 _HALF_LANE_WIDTHS = 0.7
@@ -111,7 +112,7 @@ def lanes_across(
     met = [(path, *at) for path in paths if (at := meets(line, path)) is not None]
     if not met:
         return ()
-    width = median([one[2] for one in met if one[0].vehicle_class not in _TWO_WHEELS] or [one[2] for one in met])
+    width = _car_width([(path.vehicle_class, width) for path, _, width in met])
     met.sort(key=lambda one: one[1])
     heaps = [[met[0]]]
     for one in met[1:]:
@@ -124,6 +125,12 @@ def lanes_across(
         for index, heap in enumerate(heaps)
     ]
     return tuple(lanes if contact is Contact.REAR else lanes[::-1])[:_MOST_LANES]
+
+
+def _car_width(widths: Sequence[tuple[VehicleClass, float]]) -> float:
+    """How wide a car is there: as vehicles on four wheels are, or by those on two where no other was seen."""
+    wide = [width for vehicle_class, width in widths if vehicle_class not in _TWO_WHEELS]
+    return median(wide) if wide else _CAR_IN_TWO_WHEELERS * median(width for _, width in widths)
 
 
 def _edges(centres: Sequence[float], index: int, width: float) -> tuple[float, float, float]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from edge.proposals.lanes import LaneProposal
     from edge.records import Box, Size
 
+_FEW = 3
 _SMALL_SHARE = 0.07  # of the picture's width: a vehicle narrower than this gains from a smaller region
 
 
@@ -27,13 +28,23 @@ class Recording:
 
     name: str
     size_px: Size
-    scale: float
     seconds: float
     frames: int
+    scale: float = 1.0
 
 
-def site_text(site: str, group: str, seen: Recording, approach: ApproachProposal, heads: Sequence[HeadProposal]) -> str:
-    """The whole file. ``heads`` are the group's signal heads in view, the best first; the others are told of."""
+def site_text(
+    site: str,
+    group: str,
+    seen: Recording,
+    approach: ApproachProposal,
+    heads: Sequence[HeadProposal],
+    chosen: str = "",
+) -> str:
+    """The whole file. ``heads`` are the group's signal heads in view, the best first; the others are told of.
+
+    ``chosen`` says why it is this group, where it was chosen among recorded ones.
+    """
     lines = [
         *_head(seen),
         "schema = 1",
@@ -44,7 +55,7 @@ def site_text(site: str, group: str, seen: Recording, approach: ApproachProposal
         "[camera]",
         f"size_px = [{seen.size_px[0]}, {seen.size_px[1]}]",
         "",
-        *_group(group, heads, seen.scale),
+        *_group(group, heads, seen.scale, chosen),
         *(
             line
             for number, lane in enumerate(approach.lanes, 1)
@@ -67,8 +78,10 @@ def _head(seen: Recording) -> Iterable[str]:
     yield ""
 
 
-def _group(group: str, heads: Sequence[HeadProposal], scale: float) -> Iterable[str]:
+def _group(group: str, heads: Sequence[HeadProposal], scale: float, chosen: str) -> Iterable[str]:
     yield "[[signal_groups]]"
+    if chosen:
+        yield f"# {chosen}"
     yield "# One group for all lanes: a recording does not tell whether a lane has lamps of its own."
     yield f'id = "{group}"'
     yield "# min_amber_s = 3.0  # the shortest lawful amber here: not in the picture. Ask, and set it"
@@ -91,7 +104,7 @@ def _lane(number: int, lane: LaneProposal, group: str, approach: ApproachProposa
     yield f'id = "lane-{number}"  # counted from the left, as its drivers see it'
     yield f'signal_group = "{group}"'
     yield f"# {_line_rests(approach)}"
-    yield f"# Its ends rest on {_vehicles(lane.passed)} that drove over it, {_stood(lane)}: {_surely(lane)}."
+    yield f"# {_ends_rest(lane)}"
     yield f"stop_line_px = {_segment(lane.stop_px, scale)}"
     yield "# About 5 m on, if the camera's angle of view is an ordinary one: a vehicle length or more is needed."
     yield f"confirm_line_px = {_segment(lane.confirm_px, scale)}"
@@ -110,29 +123,26 @@ def _line_rests(approach: ApproachProposal) -> str:
     line = approach.line
     match approach.ground:
         case Ground.PAINT:
-            sure = "sure" if line.waiting and line.paths > 1 else "likely"
+            sure = "Sure" if line.waiting and line.paths > 1 else "Likely"
             return (
-                f"{sure.capitalize()}: a painted line, {line.contrast:.0f} of 255 brighter than the road, under "
-                f"{_vehicles(line.paths)}; {_vehicles(line.waiting)} waited before it. Drawn where boxes cross it."
+                f"{sure}: a painted line, {line.contrast:.0f} of 255 brighter than the road. Vehicles that drove over "
+                f"it: {line.paths}. Vehicles that waited before it: {line.waiting}. Drawn where boxes cross it."
             )
         case Ground.STOPS:
             return (
-                f"Unsure: no painted line was found; drawn before the foremost of {_vehicles(line.waiting)} that stood."
+                "Unsure: no painted line was found; drawn before the foremost vehicle that stood. Vehicles that stood: "
+                f"{line.waiting}."
             )
         case Ground.GUESS:
             return "A GUESS: no painted line was found and nobody stood. Draw it anew."
 
 
-def _stood(lane: LaneProposal) -> str:
-    return f"{lane.stood} of its vehicles stood" if lane.stood else "none of its vehicles stood"
-
-
-def _surely(lane: LaneProposal) -> str:
-    return "check them well" if lane.passed < 3 else "likely"
-
-
-def _vehicles(number: int) -> str:
-    return "1 vehicle" if number == 1 else f"{number} vehicles"
+def _ends_rest(lane: LaneProposal) -> str:
+    if lane.passed < _FEW:
+        return (
+            f"Check its ends well: they rest on few vehicles that drove here ({lane.passed}) and stood ({lane.stood})."
+        )
+    return f"Its ends are likely: they rest on vehicles that drove here ({lane.passed}) and stood ({lane.stood})."
 
 
 def _rule() -> Iterable[str]:

@@ -32,10 +32,9 @@ class Proposal:
     heads: tuple[HeadProposal, ...]
     scale: float
 
-    def text(self, site: str, group: str, name: str, size_px: Size, seconds: float, frames: int) -> str:
-        """The site file, of a recording of this name, size and length."""
-        seen = Recording(name, size_px, self.scale, seconds, frames)
-        return site_text(site, group, seen, self.approach, self.heads)
+    def text(self, site: str, group: str, seen: Recording, chosen: str = "") -> str:
+        """The site file; the recording's scale is the proposal's own. ``chosen`` says why it is this group."""
+        return site_text(site, group, replace(seen, scale=self.scale), self.approach, self.heads, chosen)
 
 
 class Watching:

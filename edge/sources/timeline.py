@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
+from edge.config import NAME
 from edge.errors import SourceError
 from edge.records import NS_PER_S, Lamp, LampEdge
 
@@ -89,6 +91,11 @@ def _parsed(path: Path, line: int, fields: list[str]) -> tuple[int, str, _States
     time, group, *lamps = (field.strip() for field in fields)
     if not group:
         raise SourceError(f"{path}, line {line}: the group is empty: name the signal group of this row")
+    if not re.fullmatch(NAME, group):
+        raise SourceError(
+            f'{path}, line {line}: no signal group can be called "{group[:20]}": take letters, digits, ".", "_" and '
+            '"-", at most 64'
+        )
     for name, lamp in zip(HEADER[2:], lamps, strict=True):
         if lamp not in {"0", "1"}:
             raise SourceError(f'{path}, line {line}: {name} is "{lamp[:20]}": write 0 or 1')

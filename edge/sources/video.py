@@ -67,7 +67,7 @@ def open_video(
     could be decoded.
     """
     name = str(url)
-    endless = _is_endless(name)
+    endless = is_endless(name)
     if not endless:
         _check_file(Path(name))
     container = _open(name, dict(options or {}), timeout_s if endless else None)
@@ -80,7 +80,8 @@ def open_video(
         raise
 
 
-def _is_endless(name: str) -> bool:
+def is_endless(name: str) -> bool:
+    """Whether an address is that of a camera or a stream: it goes on until it is closed."""
     return name.startswith("/dev/") or name.partition(":")[0].lower() in _LIVE_SCHEMES
 
 

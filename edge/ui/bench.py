@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import threading
-from itertools import chain, groupby
-from operator import attrgetter
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from edge.commands.chain import lamp_pins
 from edge.config import PlaceError, View, site_of
 from edge.errors import ConfigError
 from edge.proposals.lanes import LANE_WIDTHS, above_paint_px
 from edge.proposals.paint import snapped
-from edge.proposals.site_text import site_name
+from edge.proposals.site_text import Recording, site_name
 from edge.records import NS_PER_S, Contact
-from edge.ui.draft import BY_HAND, merged, notes, sketch, tables_of, tidied
-from edge.ui.lampreader import LampReader
-from edge.ui.trial import Trial, group_by_green, metre_grid, spans, told, widths_at
-from edge.ui.watcher import Watcher
+from edge.ui.choosing import BY_TRAFFIC, IN_VIEW, group_in_view, group_of_traffic
+from edge.ui.draft import BY_HAND, groups_of, is_drawable, merged, notes, sketch, tables_of, tidied
+from edge.ui.judging import Judging, Recorded, Source
+from edge.ui.refused import RefusedError, refusal_of
+from edge.ui.trial import spans, widths_at
+from edge.ui.watcher import RunState, Watcher
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from edge.config import Site
+    from edge.config import SignalGroup, Site
     from edge.detector import Model
     from edge.geometry import Segment
     from edge.records import LampEdge
     from edge.ui.draft import Tables
     from edge.ui.film import Film
-    from edge.ui.lampreader import LampsSeen
+    from edge.ui.taking import Taken, Taker
+    from edge.ui.watcher import Run
+    from edge.ui.wires import Wires
 
 _GROUP: Final = "signal-1"
 _HEAD: Final = """\
@@ -44,34 +47,50 @@ _SNAP_SHARE: Final = 0.035  # of the picture's height
 class Bench:
     """Everything the set-up page asks for but saving; may be asked from any thread.
 
-    ``timeline`` is what was recorded of the lamps, None where the picture is to tell. ``text`` is the site file to
-    begin with, None where there is none yet.
+    ``timeline`` is what was recorded of the lamps, None where inputs or the picture are to tell. ``text`` is the site
+    file to begin with, None where there is none yet. ``taker`` takes another film of a camera, and ``wires`` reads the
+    lamps' inputs; None for a recording.
     """
 
-    def __init__(self, film: Film, model: Model, timeline: Sequence[LampEdge] | None, text: str | None) -> None:
-        self.film = film
-        self._timeline = {name: list(edges) for name, edges in groupby(_by_group(timeline), attrgetter("group"))}
-        self._groups = list(dict.fromkeys(edge.group for edge in timeline or ())) or [_GROUP]
+    def __init__(
+        self,
+        taken: Taken,
+        model: Model,
+        timeline: Sequence[LampEdge] | None,
+        text: str | None,
+        taker: Taker | None = None,
+        wires: Wires | None = None,
+    ) -> None:
+        self._model = model
+        self._timeline = _by_group(timeline or ())
+        self._taker, self._wires = taker, wires
         self._given = text
-        self._name = site_name(film.path.stem if film.path == film.played else film.name)
-        self._base = text or sketch(self._name, self._groups, film.size_px)
         self._lock = threading.RLock()
+        film = taken.film
+        self._name = site_name(film.path.stem if film.path == film.played else film.name)
+        self._base = text or sketch(self._name, list(self._timeline) or [_GROUP], film.size_px)
         self.tables = tables_of(self._base)
-        self.problem: dict[str, str] | None = None
+        self._groups = groups_of(self.tables)
+        self._wanted: Tables | None = None
+        self._mistake: PlaceError | None = None
         self._site: Site | None = None
-        self._trial: Trial | None = None
-        self._judged_by: tuple[object, ...] = ()
         width, height = self.tables["camera"]["size_px"]
         self._grid_px = (width, height)
-        self._watcher = Watcher(film, model, self._grid_px)
-        self._lamps = LampReader(film, self._grid_px)
-        self._proposal: tuple[Tables, dict[str, str]] | None = None
+        self._lay(taken, 0)
+
+    def _lay(self, taken: Taken, number: int) -> None:
+        """Take a film to work on; ``number`` is that of the last watch."""
+        self.film: Film = taken.film
+        self._watcher = Watcher(taken.film, self._model, self._grid_px, number)
+        self._judging = Judging(taken.film, self._grid_px, Recorded(self._timeline, taken.wired))
+        self._proposal: tuple[Tables, dict[str, tuple[str, ...]]] | None = None
 
     def __enter__(self) -> Self:
+        self._read_inputs(self._groups)
         try:
             self._take(self.tables)
         except PlaceError as error:
-            self.problem = told_problem(error)
+            self._mistake = error
         self.watch_again()
         return self
 
@@ -79,22 +98,48 @@ class Bench:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._watcher.close()
-        self._lamps.close()
+        self._judging.close()
+
+    # The film
 
     def watch_again(self) -> dict[str, Any]:
         """Watch from the start, with the region that the draft names. Raises ModelError."""
         with self._lock:
-            self._watcher.begin(self._region)
+            self._watcher.begin(self._site.detector.region_px if self._site else None)
             return self.watch()
 
+    def take_again(self) -> dict[str, Any]:
+        """Take another film of the camera, which then takes the place of this one. Raises RefusedError."""
+        if self._taker is None:
+            raise RefusedError("not_taken", detail=f"{self.film.name} is a recording")
+        return self._taker.again(self._site.camera if self._site else None, self._renew)
+
+    def _renew(self, taken: Taken) -> None:
+        """Go on with another film. Raises ConfigError where nothing drawn would fit it."""
+        if taken.film.size_px != self.film.size_px:
+            raise ConfigError("The camera gives pictures of another size than before: start the page anew")
+        with self._lock:
+            self._watcher.close()
+            self._judging.close()
+            self._lay(taken, self._watcher.run.number)
+            self.watch_again()
+
+    @property
+    def is_taking(self) -> bool:
+        """Whether another film is being taken."""
+        return self._taker is not None and self._taker.is_busy
+
+    # The draft
+
     def change(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
-        """Take a draft and judge by it. Raises PlaceError, the draft before it being kept."""
+        """Take a draft and judge by it. Raises PlaceError; what is judged by is then the one before."""
         with self._lock:
             tables = tidied(wanted)
+            self._read_inputs(groups_of(tables))
             try:
                 self._take(tables)
             except PlaceError as error:
-                self.problem = told_problem(error)
+                self._mistake, self._wanted = error, tables if is_drawable(tables) else None
                 raise
             return self.judged()
 
@@ -102,47 +147,73 @@ class Bench:
         site = site_of(tables)
         if tuple(site.camera.size_px) != self._grid_px:
             raise PlaceError(("camera", "size_px"), "cannot be changed here: the lines are drawn in it")
-        self._site, self.tables, self.problem = site, tables, None
+        self._site, self.tables, self._wanted, self._mistake = site, tables, None, None
 
-    @property
-    def _region(self) -> tuple[float, float, float, float] | None:
-        return self._site.detector.region_px if self._site is not None else None
+    def _read_inputs(self, groups: tuple[SignalGroup, ...]) -> None:
+        self._groups = groups
+        if self._wires is not None:
+            self._wires.wire([pins for group in groups if (pins := lamp_pins(group)) is not None])
+
+    def text(self) -> str:
+        """The site file as it would be saved. Raises PlaceError for what no node could run with, or RefusedError."""
+        with self._lock:
+            if self._mistake is not None:
+                raise self._mistake
+            return merged(self._base, self.tables, BY_HAND if self._given is None else None)
+
+    # What a page is told
 
     def state(self) -> dict[str, Any]:
         """All that a page needs to begin with."""
-        film = self.film
         with self._lock:
             return {
-                "video": {
-                    "name": film.name,
-                    "size_px": self._grid_px,
-                    "fps": round(film.fps, 3),
-                    "duration_s": film.duration_s,
-                    "first_s": film.first_s,
-                    "frames": self._watcher.run.of,
-                },
+                "video": self._video(),
                 "site": self.tables,
-                **self.proposal(),
+                "wanted": self._wanted,
                 "watch": self.watch(),
+                **self.proposal(),
                 "judged": self.judged(),
-                "problem": self.problem,
+                "problem": self._mistake and told_problem(self._mistake),
+                "take": self.take(),
+                "wires": self.wires(),
             }
 
-    def watch(self) -> dict[str, Any]:
-        """How far the recording has been watched."""
-        run = self._watcher.run
+    def _video(self) -> dict[str, Any]:
+        film = self.film
         return {
+            "name": film.name,
+            "size_px": self._grid_px,
+            "fps": round(film.fps, 3),
+            "duration_s": film.duration_s,
+            "first_s": film.first_s,
+            "used_s": film.used_s,
+            "frames": self._watcher.run.of,
+        }
+
+    def watch(self) -> dict[str, Any]:
+        """How far the recording has been watched; with the state ``done`` nothing more will be proposed of it."""
+        run = self._watcher.run
+        state = run.state  # asked first: then all that came before it is there
+        if state is RunState.DONE:
+            self.proposal()  # which may be the problem
+        return {
+            "run": run.number,
+            "state": state.value,
             "frames": len(run.steps),
             "of": run.of,
             "until_s": run.until_ns / NS_PER_S,
-            "done": run.is_done,
+            "done": state is not RunState.WATCHING,
             "fps": run.fps and round(run.fps, 1),
-            "problem": run.problem,
+            "problem": run.problem and run.problem.told(),
         }
 
-    def tracks(self, first: int) -> dict[str, Any]:
-        """Some hundred of the watched pictures, from number ``first`` on: tracks with class and box."""
-        steps = self._watcher.run.steps[max(0, first) : max(0, first) + _FRAMES_AT_ONCE]
+    def tracks(self, number: int | None, first: int) -> dict[str, Any]:
+        """Some hundred of the pictures of a watch (None: the present one), from ``first`` on: tracks, class and box.
+
+        None of a watch that is not the present one.
+        """
+        run = self._watcher.run
+        steps = run.steps[first : first + _FRAMES_AT_ONCE] if number in {None, run.number} else []
         rows = [
             {
                 "t": step.t_ns / NS_PER_S,
@@ -153,96 +224,92 @@ class Bench:
             }
             for step in steps
         ]
-        return {"frames": rows}
+        return {"run": run.number, "frames": rows}
+
+    def take(self) -> dict[str, Any] | None:
+        """How taking another film goes on; None where the film is a recording."""
+        return None if self._taker is None else self._taker.told()
+
+    def wires(self) -> dict[str, Any] | None:
+        """What the inputs show now, and of which groups the film has no lamps though they are wired; None without."""
+        if self._wires is None:
+            return None
+        recorded = self._judging.recorded
+        wired = [group for group in self._groups if group.pins is not None]
+        known = (Source.TIMELINE, Source.WIRES)
+        return {
+            **self._wires.told(),
+            "unrecorded": [group.id for group in wired if recorded.of(group)[0] not in known],
+        }
+
+    def judged(self) -> dict[str, Any]:
+        """All passages so far with their verdicts, the lamps, what else is drawn; the same object while it is so."""
+        with self._lock:
+            return self._judging.judged(self._watcher.run, self._site, self._groups)
+
+    def lamps(self, view: Mapping[str, Any]) -> list[tuple[float, float, str]]:
+        """What a head drawn here would show, by the few pictures that are kept. Raises RefusedError."""
+        try:
+            drawn = View.model_validate(tidied(view))
+        except ValueError:
+            raise RefusedError("no_lamp_boxes") from None
+        run = self._watcher.run
+        seen = self._judging.glance({_GROUP: drawn}, run)
+        return spans(seen.edges, run.until_ns / NS_PER_S)
+
+    # The proposal
 
     def proposal(self) -> dict[str, Any]:
         """What the recording shows by itself, once it has been watched, with what each value rests on."""
         with self._lock:
-            if self._proposal is None and self._watcher.run.proposal is not None:
-                text = self._proposed_text()
-                self._proposal = (tables_of(text), notes(text))
-                if self._given is None:
-                    self._base = text
+            run = self._watcher.run
+            is_done = run.state is RunState.DONE
+            if self._proposal is None and run.proposal is not None:
+                self._propose(run)
             found, rests_on = self._proposal or (None, {})
-            return {"proposal": found, "notes": rests_on, "proposed": self._watcher.run.is_proposed}
+            return {"proposal": found, "notes": rests_on, "proposed": is_done}
 
-    def _proposed_text(self) -> str:
-        run, film = self._watcher.run, self.film
-        assert run.proposal is not None
-        seconds, frames = run.until_ns / NS_PER_S, len(run.steps)
-        text = run.proposal.text(self._name, self._groups[0], film.name, self._grid_px, seconds, frames)
-        tables = tables_of(text)
-        tables["signal_groups"] += [{"id": name} for name in self._groups[1:]]
-        if len(self._groups) > 1:
-            group = group_by_green(tables, list(run.steps), self._known(()))
-            tables["lanes"] = [{**lane, "signal_group": group} for lane in tables["lanes"]]
-        _, first, rest = merged(text, tables, "on whose green most vehicles drove").partition("schema = ")
-        return _HEAD.format(name=film.name) + first + rest
-
-    def judged(self) -> dict[str, Any]:
-        """All passages so far with their verdicts, the lamps, and what else is drawn."""
-        with self._lock:
-            seen = self._lamps.read(self._views(), self._watcher.run.watching.stack)
-            self._judge(seen)
-            trial = self._trial
-            return {
-                "until_s": (trial.until_ns if trial else 0) / NS_PER_S,
-                "stale": self._watcher.run.region_px != self._region,
-                "passages": [told(one) for one in trial.judged] if trial else [],
-                "lamps": {group["id"]: self._lamps_of(group, seen) for group in self.tables["signal_groups"]},
-                "grid": metre_grid(self._site.calibration, self._grid_px) if self._site else [],
-            }
-
-    def _judge(self, seen: LampsSeen) -> None:
-        """Bring the trial up to what has been watched; begin it anew where site or lamps are others."""
-        run, site = self._watcher.run, self._site
-        if site is None:
-            return
-        basis = (run, site, seen)
-        if [*map(id, basis)] != [*map(id, self._judged_by)]:
-            edges = [edge for edge in seen.edges if edge.group not in self._timeline]
-            # Lamps in the picture are known to a frame interval.
-            self._trial = Trial(site, self._known(edges), 1 / self.film.fps if edges else 0.0)
-            self._judged_by = basis
-        assert self._trial is not None
-        is_done = run.is_done  # asked first: then the steps are all there
-        self._trial.take(run.steps[self._trial.taken :])
-        if is_done:
-            self._trial.finish()
-
-    def _known(self, edges: Iterable[LampEdge]) -> list[LampEdge]:
-        """What was recorded of the lamps, and what was seen of the others."""
-        return sorted(chain(edges, *self._timeline.values()), key=attrgetter("t_ns"))
-
-    def _views(self) -> dict[str, View]:
-        found = ((group["id"], group.get("view")) for group in self.tables["signal_groups"])
-        return {name: View.model_validate(view) for name, view in found if view}
-
-    def _lamps_of(self, group: Tables, seen: LampsSeen) -> dict[str, Any]:
-        name = group["id"]
-        end_s = self._watcher.run.until_ns / NS_PER_S
-        from_picture = spans([edge for edge in seen.edges if edge.group == name], end_s) if group.get("view") else None
-        recorded = self._timeline.get(name)
-        if self._trial is not None and name in self._trial.groups:
-            bands = self._trial.bands(name)
-        else:
-            bands = [(*band, None) for band in (spans(recorded, end_s) if recorded else from_picture or [])]
-        return {
-            "source": "timeline" if recorded else "view" if group.get("view") else "none",
-            "exact": bool(recorded) or seen.is_exact,
-            "bands": bands,
-            "seen": from_picture,
-        }
-
-    def lamps(self, view: Mapping[str, Any]) -> list[tuple[float, float, str]]:
-        """What a head drawn here would show, by the few pictures that are kept. Raises ConfigError."""
+    def _propose(self, run: Run) -> None:
         try:
-            drawn = View.model_validate(tidied(view))
-        except ValueError:
-            raise ConfigError("Draw a box for each of the three lamps, or one round the whole head") from None
-        run = self._watcher.run
-        seen = self._lamps.glance({_GROUP: drawn}, run.watching.stack)
-        return spans(seen.edges, run.until_ns / NS_PER_S)
+            text = self._proposed_text(run)
+            self._proposal = (tables_of(text), notes(text))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the page tells of it and goes on without
+            run.problem, run.proposal = refusal_of("not_proposed", error), None
+            return
+        if self._given is None:
+            self._base = text
+
+    def _proposed_text(self, run: Run) -> str:
+        assert run.proposal is not None
+        seen = Recording(self.film.name, self._grid_px, run.until_ns / NS_PER_S, len(run.steps))
+        names = list(self._timeline) or [group.id for group in self._groups] or [_GROUP]
+        chosen = ""
+        if len(names) > 1 and (recorded := self._judging.recorded.by_name(names, self._groups)):
+            tables = tables_of(run.proposal.text(self._name, names[0], seen))
+            group, chosen = self._chosen(run, tables, names, recorded)
+            names.sort(key=group.__ne__)  # that one first
+        text = run.proposal.text(self._name, names[0], seen, chosen)
+        tables = tables_of(text)
+        tables["signal_groups"] += [{"id": name} for name in names[1:]]
+        _, first, rest = merged(text, tables).partition("schema = ")
+        return _HEAD.format(name=self.film.name) + first + rest
+
+    def _chosen(
+        self, run: Run, tables: Tables, names: Sequence[str], recorded: Mapping[str, tuple[LampEdge, ...]]
+    ) -> tuple[str, str]:
+        """Which group the proposed lanes obey, and why that one."""
+        assert run.proposal is not None
+        view = tables["signal_groups"][0].get("view")
+        if view is not None:
+            seen = self._judging.glance({_GROUP: View.model_validate(view)}, run)
+            shown = group_in_view(recorded, seen.edges, run.watching.stack.times_ns)
+            if shown is not None:
+                return shown, IN_VIEW
+        tables["signal_groups"] += [{"id": name} for name in names[1:]]
+        stops = [stop for path in run.proposal.approach.paths for stop in path.stops()]
+        return group_of_traffic(tables, run.steps, recorded, stops), BY_TRAFFIC
+
+    # Painted edges
 
     def snap(self, line: Segment) -> Segment | None:
         """The painted edge nearest to a line, None where there is none."""
@@ -271,18 +338,13 @@ class Bench:
         width_px = median(widths) * scale if widths else abs(x2 - x1) / LANE_WIDTHS
         return above_paint_px(width_px, contact)
 
-    def text(self) -> str:
-        """The site file as it would be saved. Raises ConfigError."""
-        with self._lock:
-            if self.problem is not None:
-                raise ConfigError(f"{self.problem['at']}: {self.problem['words']}")
-            return merged(self._base, self.tables, BY_HAND if self._given is None else None)
-
 
 def told_problem(error: PlaceError) -> dict[str, str]:
     """A mistake for the page: where, and what to do."""
     return {"at": ".".join(str(part) for part in error.place), "words": str(error)}
 
 
-def _by_group(timeline: Sequence[LampEdge] | None) -> list[LampEdge]:
-    return sorted(timeline or (), key=attrgetter("group"))
+def _by_group(timeline: Sequence[LampEdge]) -> dict[str, tuple[LampEdge, ...]]:
+    """The edges of each group, in the order in which the groups appear."""
+    names = dict.fromkeys(edge.group for edge in timeline)
+    return {name: tuple(edge for edge in timeline if edge.group == name) for name in names}

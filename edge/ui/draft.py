@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from math import isclose
+from contextlib import suppress
+from math import isclose, isfinite
 from typing import TYPE_CHECKING, Any, Final
 
 import tomlkit
+from pydantic import ValidationError
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Comment, Key, Table, Whitespace
 
-from edge.config import site_of
-from edge.errors import ConfigError
+from edge.config import SignalGroup
+from edge.ui.refused import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from tomlkit.container import Container
     from tomlkit.items import Item
 
-    from edge.config import Site
     from edge.records import Size
 
 Tables = dict[str, Any]
@@ -50,17 +51,39 @@ def _tidied(value: Any, decimals: int) -> Any:
     return round(value, decimals) if isinstance(value, float) else value
 
 
-def checked(wanted: Tables) -> Site:
-    """The site that a draft describes. Raises PlaceError."""
-    return site_of(wanted)
+def is_drawable(tables: Tables) -> bool:
+    """Whether a page could draw it, though no node might run with it: tables where they belong, and real numbers."""
+    rows = [tables.get(key, []) for key in ("signal_groups", "lanes", "masks")]
+    single = [tables.get(key, {}) for key in ("site", "camera", "rule", "calibration", "detector")]
+    has_tables = all(isinstance(row, list) and all(isinstance(one, dict) for one in row) for row in rows)
+    return has_tables and all(isinstance(one, dict) for one in single) and _is_finite(tables)
 
 
-def notes(text: str) -> dict[str, str]:
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_finite, value))
+    return not isinstance(value, float) or isfinite(value)
+
+
+def groups_of(tables: Tables) -> tuple[SignalGroup, ...]:
+    """The signal groups of a draft that are whole in themselves, whatever the rest of it lacks."""
+    found: dict[str, SignalGroup] = {}
+    rows = tables.get("signal_groups")
+    for row in rows if isinstance(rows, list) else []:
+        with suppress(ValidationError):
+            group = SignalGroup.model_validate(row)
+            found.setdefault(group.id, group)
+    return tuple(found.values())
+
+
+def notes(text: str) -> dict[str, tuple[str, ...]]:
     """The comments of a file by the place of the value they speak of, like ``lanes.0.stop_line_px``."""
     return {place: said for place, said in _notes(tomlkit.parse(text), "") if said}
 
 
-def _notes(container: Container | Table, place: str) -> Iterator[tuple[str, str]]:
+def _notes(container: Container | Table, place: str) -> Iterator[tuple[str, tuple[str, ...]]]:
     waiting: list[str] = []
     for key, item in _body(container):
         if isinstance(item, Comment):
@@ -74,7 +97,7 @@ def _notes(container: Container | Table, place: str) -> Iterator[tuple[str, str]
                 yield from _notes(item, f"{here}.")
             else:
                 beside = item.trivia.comment.lstrip("# ")
-                yield here, " ".join([*waiting, beside]).strip()
+                yield here, tuple(one for one in (*waiting, beside) if one)
             waiting = []
 
 
@@ -86,7 +109,7 @@ def merged(text: str, wanted: Tables, remark: str | None = None) -> str:
     """The file with the values that are wanted and every comment kept.
 
     With a ``remark`` the file is the program's own: what was said to a value that changes is no longer true, and the
-    remark takes its place. Raises ConfigError where the file is written in a way that cannot be edited.
+    remark takes its place. Raises RefusedError where the file is written in a way that cannot be edited.
     """
     document = tomlkit.parse(text)
     try:
@@ -96,7 +119,7 @@ def merged(text: str, wanted: Tables, remark: str | None = None) -> str:
             return changed
     except TOMLKitError:
         pass
-    raise ConfigError("The site file is written in a way that cannot be edited: save to another file with --site")
+    raise RefusedError("not_editable")
 
 
 def _merge(container: Container | Table, wanted: Mapping[str, Any], remark: str | None) -> None:

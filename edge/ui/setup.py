@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,57 +12,26 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, StreamingResponse
 from starlette.routing import Route
 
-from edge.config import PlaceError
-from edge.durable import write_whole
-from edge.errors import ConfigError, StoplineError
+from edge.config import PlaceError, site_of
+from edge.errors import StoplineError
 from edge.ui.bench import told_problem
+from edge.ui.refused import RefusedError, refusal_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from edge.commissioning import Commissioned
     from edge.ui.bench import Bench
+    from edge.ui.catalogue import Words
     from edge.ui.look import Look
+    from edge.ui.saving import Saving
 
 _LOOK_EVERY_S: Final = 0.25
 _FARTHEST_PX: Final = 10_000
 _DEEPEST: Final = 8
 _JUDGED_EVERY: Final = 4  # looks, while the recording is still being watched
-
-
-@dataclass(slots=True)
-class Saving:
-    """Where the draft goes. ``commission`` is given the file and who answers for it; None where no node was named.
-
-    ``written`` are the file's bytes as this page knows them, None where there is no file yet.
-    """
-
-    file: Path
-    node: str | None
-    commission: Callable[[Path, str], Commissioned] | None
-    written: bytes | None
-
-    def save(self, text: str, by: str) -> dict[str, Any]:
-        """Write the file and commission the node by it; neither where one of them fails. Raises StoplineError."""
-        if self.file.exists() and self.file.read_bytes() != self.written:
-            raise ConfigError(f"{self.file} was changed by somebody else meanwhile: load the page's address anew")
-        raw = text.encode()
-        draft = self.file.with_name(f".{self.file.name}.draft")
-        try:
-            write_whole(draft, raw)
-            done = self.commission(draft, by) if self.commission else None
-            draft.replace(self.file)
-        except OSError as error:
-            raise ConfigError(f"{self.file} cannot be written ({error.strerror}): name another with --site") from None
-        finally:
-            draft.unlink(missing_ok=True)
-        self.written = raw
-        told = None if done is None else {"by": done.by, "at": done.at}
-        return {"file": str(self.file), "commissioned": told}
 
 
 class Setup:
@@ -85,6 +53,7 @@ class Setup:
             Route("/api/lamps", self._lamps, methods=["POST"]),
             Route("/api/snap", self._snap, methods=["POST"]),
             Route("/api/watch", self._watch, methods=["POST"]),
+            Route("/api/take", self._take, methods=["POST"]),
             Route("/api/save", self._save, methods=["POST"]),
         ]
 
@@ -100,45 +69,32 @@ class Setup:
     async def _words(self, request: Request) -> Response:
         return JSONResponse(self._look.words(request).said)
 
-    async def _state(self, _request: Request) -> Response:
-        return JSONResponse(await run_in_threadpool(self._told))
+    async def _state(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(self._told, self._look.words(request)))
 
-    def _told(self) -> dict[str, Any]:
+    def _told(self, words: Words) -> dict[str, Any]:
         saving = self._saving
         state = self._bench.state()
         saved = (
             saving.written is not None and state["problem"] is None and self._bench.text().encode() == saving.written
         )
         file = {"file": str(saving.file), "exists": saving.written is not None, "node": saving.node, "saved": saved}
-        return {**state, "save": file}
+        return {**state, "notes": _in_words(state["notes"], words), "save": file}
 
-    async def _events(self, _request: Request) -> Response:
+    async def _events(self, request: Request) -> Response:
         """What is new, until the page is left."""
-        return StreamingResponse(self._news(), media_type="text/event-stream")
+        return StreamingResponse(self._news(self._look.words(request)), media_type="text/event-stream")
 
-    async def _news(self) -> AsyncIterator[str]:
-        sent: dict[str, str] = {}
-        looks = 0
+    async def _news(self, words: Words) -> AsyncIterator[str]:
+        news = _News(self._bench, words)
         while not self._look.closing.is_set():
-            for name, told in (await run_in_threadpool(self._look_at, looks)).items():
-                if sent.get(name) != told:
-                    sent[name] = told
-                    yield f"event: {name}\ndata: {told}\n\n"
-            looks += 1
+            for name, told in await run_in_threadpool(news.look):
+                yield f"event: {name}\ndata: {told}\n\n"
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    def _look_at(self, looks: int) -> dict[str, str]:
-        bench = self._bench
-        news = {"watch": bench.watch(), "proposal": bench.proposal()}
-        if news["watch"]["done"] or looks % _JUDGED_EVERY == 0:
-            news["judged"] = bench.judged()
-        return {name: json.dumps(told) for name, told in news.items()}
-
     async def _tracks(self, request: Request) -> Response:
-        first = request.query_params.get("from", "0")
-        if not (first.isascii() and first.isdecimal() and len(first) < 10):
-            raise HTTPException(400)
-        return JSONResponse(await run_in_threadpool(self._bench.tracks, int(first)))
+        first, number = (_number(request, name) for name in ("from", "run"))
+        return JSONResponse(await run_in_threadpool(self._bench.tracks, number, first or 0))
 
     async def _site(self, request: Request) -> Response:
         wanted = await _sent(request)
@@ -147,26 +103,86 @@ class Setup:
     async def _lamps(self, request: Request) -> Response:
         view = (await _sent(request)).get("view")
         if not isinstance(view, dict):
-            return _refused("Send the boxes of a signal head as view", 400)
+            return _nonsense("Send the boxes of a signal head as view")
         return await _answered(lambda: {"bands": self._bench.lamps(view)})
 
     async def _snap(self, request: Request) -> Response:
         try:
             (x1, y1), (x2, y2) = ((float(x), float(y)) for x, y in (await _sent(request))["line"])
         except (KeyError, TypeError, ValueError, OverflowError):
-            return _refused("Send a line as two points", 400)
+            return _nonsense("Send a line as two points")
         if not all(isfinite(value) and abs(value) < _FARTHEST_PX for value in (x1, y1, x2, y2)):
-            return _refused("Send a line that lies in the picture", 400)
+            return _nonsense("Send a line that lies in the picture")
         return await _answered(lambda: {"line": self._bench.snap(((x1, y1), (x2, y2)))})
 
     async def _watch(self, _request: Request) -> Response:
         return await _answered(self._bench.watch_again)
 
+    async def _take(self, _request: Request) -> Response:
+        return await _answered(self._taken)
+
+    def _taken(self) -> dict[str, Any]:
+        if self._saving.is_busy:
+            raise RefusedError("saving")  # the node is being tried over the film that is there
+        return self._bench.take_again()
+
     async def _save(self, request: Request) -> Response:
         by = (await _sent(request)).get("by", "")
         if not isinstance(by, str) or len(by) > 200:
-            return _refused("Say in a few words who saves it", 400)
-        return await _answered(lambda: self._saving.save(self._bench.text(), by))
+            return JSONResponse(RefusedError("nobody").told(), 400)
+        return await _answered(lambda: self._saved(by))
+
+    def _saved(self, by: str) -> dict[str, Any]:
+        if self._bench.is_taking:
+            raise RefusedError("taking")
+        text, tables = self._bench.text(), self._bench.tables
+        done = self._saving.save(text, by)
+        return {**done, "site": tables, "next": self._saving.then(site_of(tables))}
+
+
+class _News:
+    """What one page has been told; ``look`` gives what is new since."""
+
+    def __init__(self, bench: Bench, words: Words) -> None:
+        self._bench = bench
+        self._words = words
+        self._told: dict[str, object] = {}
+        self._sent: dict[str, str] = {}
+        self._looks = 0
+
+    def look(self) -> list[tuple[str, str]]:
+        """Events with their data. The proposal comes before the watch that says that it is there."""
+        bench = self._bench
+        watch = bench.watch()
+        told: dict[str, Any] = {"proposal": bench.proposal()}
+        if watch["done"] or self._looks % _JUDGED_EVERY == 0:
+            told["judged"] = bench.judged()
+        told |= {"watch": watch, "take": bench.take(), "wires": bench.wires()}
+        self._looks += 1
+        return [(name, data) for name, one in told.items() if (data := self._new(name, one)) is not None]
+
+    def _new(self, name: str, told: Any) -> str | None:
+        if self._told.get(name) is told:
+            return None
+        self._told[name] = told
+        if name == "proposal":
+            told = {**told, "notes": _in_words(told["notes"], self._words)}
+        data = json.dumps(told)
+        if self._sent.get(name) == data:
+            return None
+        self._sent[name] = data
+        return data
+
+
+def _in_words(notes: Mapping[str, tuple[str, ...]], words: Words) -> dict[str, str]:
+    return {place: " ".join(map(words.telling, said)) for place, said in notes.items()}
+
+
+def _number(request: Request, name: str) -> int | None:
+    given = request.query_params.get(name)
+    if given is not None and not (given.isascii() and given.isdecimal() and len(given) < 10):
+        raise HTTPException(400)
+    return None if given is None else int(given)
 
 
 async def _sent(request: Request) -> dict[str, Any]:
@@ -194,8 +210,8 @@ async def _answered(ask: Callable[[], dict[str, Any]]) -> Response:
     except PlaceError as error:
         return JSONResponse(told_problem(error), 422)
     except StoplineError as error:
-        return _refused(str(error), 422)
+        return JSONResponse(refusal_of("bad_request", error).told(), 422)
 
 
-def _refused(words: str, status: int) -> Response:
-    return JSONResponse({"words": words}, status)
+def _nonsense(words: str) -> Response:
+    return JSONResponse(RefusedError("bad_request", detail=words).told(), 400)

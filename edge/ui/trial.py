@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from math import ceil, floor, hypot
 from typing import TYPE_CHECKING, Any
 
-from edge.approach import Approach
-from edge.config import site_of
+from edge.approach import Approach, phase_times
 from edge.geometry import GroundPlane
+from edge.phases import SignalPhases
 from edge.records import NS_PER_S, Phase
 from edge.tracker import TrackerSettings
 
@@ -16,10 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from edge.approach import Judged
-    from edge.config import Calibration, Site
+    from edge.config import Calibration, SignalGroup, Site
     from edge.geometry import Segment
     from edge.records import LampEdge, PhaseInterval, Point, Size, TrackStep
-    from edge.ui.draft import Tables
 
 Band = tuple[float, float, str, str | None]
 
@@ -61,9 +59,7 @@ class Trial:
 
     def bands(self, group: str) -> list[Band]:
         """A signal group's phases so far: from, to, phase and fault; seconds."""
-        intervals = self._approach.phases[group].intervals
-        bands = [_band(one, self.until_ns) for one in intervals]
-        return [band for band in bands if band[1] > band[0]]
+        return _bands(self._approach.phases[group], self.until_ns)
 
     def _feed(self, t_ns: int) -> None:
         while self._fed < len(self._edges) and self._edges[self._fed].t_ns <= t_ns:
@@ -71,22 +67,19 @@ class Trial:
             self._fed += 1
 
 
-def group_by_green(tables: Tables, steps: Sequence[TrackStep], edges: Sequence[LampEdge]) -> str:
-    """Which recorded signal group the lanes of a proposal obey: that on whose green most of its vehicles drove.
-
-    One for all lanes: the few vehicles of a single lane may be those that drove on red.
-    """
-    scores: Counter[str] = Counter()
-    for name in dict.fromkeys(edge.group for edge in edges):
-        lanes = [{**lane, "signal_group": name} for lane in tables["lanes"]]
-        trial = Trial(site_of({**tables, "lanes": lanes}), edges, 0.0)
-        trial.take(steps)
-        trial.finish()
-        scores[name] = sum(_WORTH.get(one.judgement.phase, 0) for one in trial.judged)
-    return scores.most_common(1)[0][0]
+def phase_bands(group: SignalGroup, edges: Iterable[LampEdge], until_ns: int) -> list[Band]:
+    """What a signal group's recorded lamps make of it without any passage: as ``Trial.bands``."""
+    phases = SignalPhases(phase_times(group), trust_start=True)
+    for edge in edges:
+        if edge.t_ns <= until_ns:
+            phases.feed(edge)
+    phases.advance(until_ns)
+    return _bands(phases, until_ns)
 
 
-_WORTH = {Phase.GREEN: 1, Phase.RED: -1}
+def _bands(phases: SignalPhases, until_ns: int) -> list[Band]:
+    bands = [_band(one, until_ns) for one in phases.intervals]
+    return [band for band in bands if band[1] > band[0]]
 
 
 def _band(one: PhaseInterval, until_ns: int) -> Band:

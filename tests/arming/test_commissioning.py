@@ -66,6 +66,20 @@ def test_a_record_that_was_touched_or_is_another_nodes_counts_as_none(tmp_path: 
         read_record(tmp_path, create_key(tmp_path / "other.key"))
 
 
+def test_where_the_record_cannot_be_written_the_view_is_as_it_was(tmp_path: Path) -> None:
+    key = create_key(tmp_path / "node.key")
+    write_record(tmp_path, TOLD, FITNESS, LOOK, key)
+    before = read_record(tmp_path, key)
+    record = (tmp_path / RECORD).rename(tmp_path / "kept")
+    (tmp_path / RECORD).mkdir()
+    with pytest.raises(ConfigError):
+        write_record(tmp_path, TOLD, FITNESS, LOOK + b"another", key)
+    (tmp_path / RECORD).rmdir()
+    record.rename(tmp_path / RECORD)
+    assert read_record(tmp_path, key) == before
+    assert read_view(tmp_path)[1] == before.fitness.view_sha256
+
+
 def test_an_installers_signature_that_does_not_hold_voids_the_record(tmp_path: Path) -> None:
     key, installer = create_key(tmp_path / "node.key"), create_key(tmp_path / "installer.key")
     write_record(tmp_path, TOLD, FITNESS, LOOK, key, installer)

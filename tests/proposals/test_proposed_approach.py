@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from edge.proposals.approach import ApproachProposal, Ground, propose_approach
 from edge.proposals.paint import median_luma
-from edge.records import Contact
+from edge.records import Contact, VehicleClass
 
 from .made_up_road import LANES_M, LINE_M, SIZE, Drive, away, box, picture, pixel, towards, watched
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge.geometry import Segment
+    from edge.proposals.paths import Path
 
 # The shapes of cars seen from behind: one waits with its front at the line, its rear a length and a metre before it.
 BEHIND = [
@@ -31,8 +33,15 @@ BEFORE = [
 ]
 
 
+ROAD = median_luma([picture()] * 3, [()] * 3)
+
+
+def driven(drives: Sequence[Drive]) -> tuple[Path, ...]:
+    return watched(drives, 25.0).paths()
+
+
 def proposed(drives: Sequence[Drive], line_m: float | None = LINE_M) -> ApproachProposal | None:
-    return propose_approach(watched(drives, 25.0).paths(), median_luma([picture(line_m)] * 3, [()] * 3), SIZE)
+    return propose_approach(driven(drives), median_luma([picture(line_m)] * 3, [()] * 3), SIZE)
 
 
 def middle(segment: Segment) -> tuple[float, float]:
@@ -71,6 +80,18 @@ def test_neighbouring_lanes_share_an_edge() -> None:
     assert found is not None
     left, right = found.lanes
     assert left.stop_px[1][0] == pytest.approx(right.stop_px[0][0], abs=1)
+
+
+def test_a_lane_that_only_motorcycles_took_is_as_wide_as_any() -> None:
+    ridden = [
+        replace(path, vehicle_class=VehicleClass.MOTORCYCLE, width_px=path.width_px / 2.2) for path in driven(BEHIND)
+    ]
+    by_cars, by_motorcycles = (propose_approach(paths, ROAD, SIZE) for paths in (driven(BEHIND), ridden))
+    assert by_cars is not None
+    assert by_motorcycles is not None
+    for one, other in zip(by_cars.lanes, by_motorcycles.lanes, strict=True):
+        widths = [lane.stop_px[1][0] - lane.stop_px[0][0] for lane in (one, other)]
+        assert widths[1] == pytest.approx(widths[0], rel=0.1)
 
 
 def test_a_zebra_alone_is_no_stop_line_and_stops_tell_where_it_is() -> None:

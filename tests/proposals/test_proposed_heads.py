@@ -55,8 +55,12 @@ def opposite(t_s: float) -> Lamp:
     return Lamp.RED if t_s < 16 else Lamp.GREEN if t_s < 21 else Lamp.AMBER if t_s < 24 else Lamp.RED
 
 
-def heads_in(*drawn: tuple[int, int, Callable[[float], Lamp]]) -> tuple[HeadProposal, ...]:
+def heads_in(
+    *drawn: tuple[int, int, Callable[[float], Lamp]],
+    draw: Callable[[NDArray[uint8], int, int, Lamp], None] | None = None,
+) -> tuple[HeadProposal, ...]:
     """What is found where heads stand at these places, their red lamp's corner given; two cars drive on green."""
+    draw = draw or in_the_shade
     paths = watched([Drive(LANES_M[0], away(0.0)), Drive(LANES_M[1], away(3.0))], _SECONDS).paths()
     approach = propose_approach(paths, median_luma([picture()] * 2, [()] * 2), SIZE)
     assert approach is not None
@@ -70,11 +74,23 @@ def heads_in(*drawn: tuple[int, int, Callable[[float], Lamp]]) -> tuple[HeadProp
     return find_heads(stack, approach)
 
 
-def draw(pixels: NDArray[uint8], left: int, top: int, lit: Lamp) -> None:
+def in_the_shade(pixels: NDArray[uint8], left: int, top: int, lit: Lamp) -> None:
     pixels[top - 3 : top + 29, left - 3 : left + _LAMP_PX + 3] = 25
     for index, lamp in enumerate(Lamp):
         rows = slice(top + 10 * index, top + 10 * index + _LAMP_PX)
         pixels[rows, left : left + _LAMP_PX] = _BGR[lamp] if lamp is lit else 35
+
+
+def in_the_sun(pixels: NDArray[uint8], left: int, top: int, lit: Lamp) -> None:
+    """Lit lamps are all but white, red and amber lenses glow in the sun while they are not, and a hood shines above."""
+    in_the_shade(pixels, left, top, lit)
+    for index, (lamp, white, sunlit) in enumerate(
+        [(Lamp.RED, (235, 240, 255), (40, 40, 170)), (Lamp.AMBER, (225, 250, 255), (30, 90, 170))]
+    ):
+        rows = slice(top + 10 * index, top + 10 * index + _LAMP_PX)
+        pixels[rows, left : left + _LAMP_PX] = white if lamp is lit else sunlit
+    if lit is Lamp.RED:
+        pixels[top - 5, left + 1 : left + 4] = (40, 40, 200)
 
 
 def test_a_head_is_found_with_a_box_for_each_lamp() -> None:
@@ -84,6 +100,13 @@ def test_a_head_is_found_with_a_box_for_each_lamp() -> None:
         assert ((left + right) / 2, (top + bottom) / 2) == pytest.approx((503, 63 + 10 * index), abs=1)
         assert 4 <= right - left <= 10
     assert (head.on_green, head.on_red) == (2, 0)
+    assert head.read_share > 0.9
+
+
+def test_a_lamp_that_is_white_when_lit_and_red_by_the_sun_else_is_found_where_it_is() -> None:
+    (head,) = heads_in((500, 60, shown), draw=in_the_sun)
+    middles = [((box[0] + box[2]) / 2, (box[1] + box[3]) / 2) for box in head.lamps_px.values()]
+    assert middles == [pytest.approx((503, 63 + 10 * index), abs=1) for index in range(3)]
     assert head.read_share > 0.9
 
 

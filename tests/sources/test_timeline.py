@@ -42,8 +42,8 @@ def test_the_first_row_tells_every_lamp_and_later_rows_what_changed(tmp_path: Pa
 
 
 def test_files_from_a_spreadsheet_are_read_too(tmp_path: Path) -> None:
-    path = write(tmp_path, "\ufeff" + (HEADER + '0.5,"north, main",1,0,0\n\n').replace("\n", "\r\n"))
-    assert [edge.group for edge in read_timeline(path)] == ["north, main"] * 3
+    path = write(tmp_path, "\ufeff" + (HEADER + '0.5,"north",1,0,0\n\n').replace("\n", "\r\n"))
+    assert [edge.group for edge in read_timeline(path)] == ["north"] * 3
 
 
 @given(st.decimals(-1_000_000, 1_000_000, places=9))
@@ -64,6 +64,8 @@ def test_decimal_seconds_are_kept_exactly(tmp_path_factory: pytest.TempPathFacto
         (HEADER + "1e30,north,1,0,0\n", 'line 2: t_s is "1e30"'),
         (HEADER + "0,north,on,0,0\n", 'line 2: red is "on": write 0 or 1'),
         (HEADER + "0,,1,0,0\n", "line 2: the group is empty"),
+        (HEADER + "0,main road,1,0,0\n", 'line 2: no signal group can be called "main road"'),
+        (HEADER + '0,"a"" b",1,0,0\n', 'line 2: no signal group can be called "a" b"'),
         (HEADER + "5,north,1,0,0\n4.9,north,0,0,1\n", "line 3: the time goes back to 4.9 s"),
         (HEADER + "5,north,1,0,0\n5.0,north,0,0,1\n", "line 3: north changes twice at 5.0 s"),
         (HEADER + '0,"north,1,0,0\n', "not valid CSV"),

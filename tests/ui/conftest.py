@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext
 
     from tests.ui.archive import Replayed
     from tests.ui.pages import Page
@@ -50,6 +51,35 @@ def archive(tmp_path_factory: pytest.TempPathFactory, replayed_sealed: Replayed)
     from tests.ui.archive import fill
 
     return fill(tmp_path_factory.mktemp("kept") / "archive", replayed_sealed)
+
+
+@pytest.fixture(scope="session")
+def first_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site file of ``first``: the first recording's own."""
+    from tests.ui.setuppage import RECORDING
+
+    site = tmp_path_factory.mktemp("first") / "site.toml"
+    shutil.copy(RECORDING.folder / "site.toml", site)
+    return site
+
+
+@pytest.fixture(scope="session")
+def first(browser: Browser, first_site: Path) -> Iterator[BrowserContext]:
+    """A browser that was let in to the set-up page over the first recording, with its site file and lamps.
+
+    One page for all tests that leave behind nothing but a draft: who opens it draws the site file's first.
+    """
+    from tests.ui.browsing import PICTURES
+    from tests.ui.setuppage import RECORDING, proposed
+
+    with served(RECORDING.video, "--site", first_site, "--signal", RECORDING.folder / "lamps.csv") as running:
+        context = browser.new_context(viewport={"width": 1200, "height": 960})
+        page = context.new_page()
+        page.goto(running.address)
+        if PICTURES:
+            proposed(page)  # pictures are of what a page looks like in the end
+        yield context
+        context.close()
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.config import PlaceError, site_of
-from edge.errors import ConfigError
-from edge.ui.draft import BY_HAND, merged, notes, sketch, tables_of, tidied
+from edge.ui.draft import BY_HAND, groups_of, is_drawable, merged, notes, sketch, tables_of, tidied
+from edge.ui.refused import RefusedError
 from tests.command import ROOT
 
 FILE = (ROOT / "sim_fixtures/plain_red_runner/site.toml").read_text(encoding="utf-8")
@@ -102,13 +102,30 @@ def test_in_a_proposal_a_value_set_by_hand_loses_what_it_rested_on() -> None:
 
 def test_notes_say_where_they_belong() -> None:
     assert notes(COMMENTED) == {
-        "schema": "Corner of High Street and Mill Lane.",
-        "site.id": "as on the map",
-        "signal_groups.0.id": "The pole on the island.",
-        "signal_groups.0.min_amber_s": "by the plan of 2019",
-        "lanes.0.id": "The left one.",
-        "lanes.0.stop_line_px": "repainted in May",
+        "schema": ("Corner of High Street and Mill Lane.",),
+        "site.id": ("as on the map",),
+        "signal_groups.0.id": ("The pole on the island.",),
+        "signal_groups.0.min_amber_s": ("by the plan of 2019",),
+        "lanes.0.id": ("The left one.",),
+        "lanes.0.stop_line_px": ("repainted in May",),
     }
+
+
+def test_groups_are_known_though_the_rest_of_a_draft_is_not_whole() -> None:
+    tables = {
+        "lanes": [],
+        "signal_groups": [{"id": "north", "pins": {"red": 1, "amber": 2, "green": 3}}, {"id": "a b"}],
+    }
+    (north,) = groups_of(tables)
+    assert north.pins is not None
+    assert groups_of({}) == groups_of({"signal_groups": 5}) == groups_of({"signal_groups": [7]}) == ()
+
+
+def test_a_page_can_show_what_no_node_can_run_with_but_not_just_anything() -> None:
+    assert is_drawable(tables_of(FILE))
+    assert is_drawable({"lanes": [{"direction": [1, 0]}], "site": {}, "colour": "red"})
+    for tables in ({"lanes": {}}, {"masks": [1]}, {"rule": 1}, {"rule": {"grace_s": float("inf")}}):
+        assert not is_drawable(tables)
 
 
 def test_a_sketch_lacks_nothing_but_lanes() -> None:
@@ -123,8 +140,8 @@ def test_a_file_that_cannot_be_edited_is_told_and_not_guessed_at() -> None:
     inline = 'schema = 1\nlanes = [{id = "a"}]\nsite = {id = "x"}\n'
     try:
         changed = merged(inline, {"schema": 1, "lanes": [{"id": "a"}, {"id": "b"}], "site": {"id": "y"}})
-    except ConfigError as error:
-        assert "--site" in str(error)  # noqa: PT017 - either is right, guessing is not
+    except RefusedError as error:
+        assert error.code == "not_editable"  # noqa: PT017 - either is right, guessing is not
     else:
         assert tomllib.loads(changed)["lanes"] == [{"id": "a"}, {"id": "b"}]
 

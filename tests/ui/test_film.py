@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import pytest
 
 from edge.errors import SourceError
 from edge.sources.video import open_video
-from edge.ui.film import film_of
+from edge.ui.film import film_of, film_taken
 from tests.live import free_udp_port, live
 from tests.recordings import Recording
 
@@ -44,7 +45,7 @@ def remuxed(target: Path, codec: str, count: int = 50) -> Path:
 
 
 def test_a_recording_that_browsers_play_is_played_as_it_is() -> None:
-    with film_of(str(VIDEO), None, 60, said) as film:
+    with film_of(str(VIDEO), said) as film:
         assert film.path == film.played == VIDEO
         assert (film.name, film.size_px, film.fps, film.first_s) == ("video.mp4", (640, 360), 25.0, 0.0)
         assert film.duration_s == pytest.approx(26.0)
@@ -54,7 +55,7 @@ def test_a_recording_that_browsers_play_is_played_as_it_is() -> None:
 def test_any_other_is_converted_in_memory_with_its_times(tmp_path: Path, name: str, codec: str) -> None:
     source = remuxed(tmp_path / name, codec)
     true_ns = times_ns(source)
-    with film_of(str(source), None, 60, said) as film:
+    with film_of(str(source), said) as film:
         assert sorted(tmp_path.iterdir()) == [source]
         with av.open(str(film.played)) as played:
             stream = played.streams.video[0]
@@ -69,15 +70,53 @@ def test_any_other_is_converted_in_memory_with_its_times(tmp_path: Path, name: s
 
 def test_a_camera_is_recorded_in_memory(tmp_path: Path) -> None:
     port = free_udp_port()
-    with live(VIDEO, port, 15), film_of(f"udp://127.0.0.1:{port}", None, 4, said) as film:
+    seconds: list[float] = []
+    with (
+        live(VIDEO, port, 15),
+        film_taken(f"udp://127.0.0.1:{port}", None, 4, lambda t_s: seconds.append(t_s) is None) as film,
+    ):
         assert film.duration_s == pytest.approx(4, abs=0.2)
+        assert film.used_s is None
+        assert film.began_ns is not None
+        assert 0 < time.monotonic_ns() - film.began_ns - 4e9 < 10e9
+        assert seconds == sorted(seconds)
+        assert seconds[0] == 0
         steps_s = [(b - a) / 1e9 for a, b in pairwise(times_ns(film.path))]
         assert len(steps_s) > 80
         assert sorted(steps_s)[len(steps_s) // 2] == pytest.approx(0.04, abs=0.01)
     assert not list(tmp_path.iterdir())
 
 
+def test_of_a_long_recording_the_beginning_is_used_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.ui.film.LONGEST_S", 1.0)
+    told: list[str] = []
+    for source in (VIDEO, remuxed(tmp_path / "road.mkv", "libx264")):
+        with film_of(str(source), told.append) as film:
+            assert film.used_s == 1.0
+        assert "minutes long" in told[0]
+        told.clear()
+    with film_of(str(remuxed(tmp_path / "short.mkv", "libx264", 20)), told.append) as film:
+        assert film.used_s is None
+    assert told == [f"Converting {tmp_path / 'short.mkv'} for the browser."]
+
+
+def test_without_memory_for_pictures_a_recording_is_converted_on_disk_and_no_camera_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("os.memfd_create")
+    source = remuxed(tmp_path / "road.mkv", "libx264")
+    with film_of(str(source), said) as film:
+        assert len(times_ns(film.path)) == 50
+        folder = film.path.parent
+        assert folder.stat().st_mode & 0o077 == 0
+    assert not folder.exists()
+    with pytest.raises(SourceError, match="use Linux, or give a recording"):
+        film_taken("rtsp://camera.example/1", None, 4, lambda _t_s: True).__enter__()
+
+
 def test_what_is_no_recording_is_told(tmp_path: Path) -> None:
     (tmp_path / "road.mp4").write_bytes(b"no film")
-    with pytest.raises(SourceError, match="no recording"), film_of(str(tmp_path / "road.mp4"), None, 60, said):
+    with pytest.raises(SourceError, match="no recording"), film_of(str(tmp_path / "road.mp4"), said):
         pass

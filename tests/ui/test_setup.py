@@ -44,7 +44,7 @@ def watched(page: Page) -> Any:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("setup")
+    folder = tmp_path_factory.mktemp("set up")
     (folder / "site.toml").write_bytes(b"# Mine.\n" + (RECORDING.folder / "site.toml").read_bytes())
     return folder
 
@@ -105,8 +105,13 @@ def test_what_no_node_could_run_with_is_said_at_its_place(page: Page, state: Any
     assert status == 422
     assert refusal["at"].startswith(at)
     assert refusal["words"]
+    _, kept = told(page, "/api/state")
+    assert kept["site"] == state["site"]
+    assert kept["problem"] == refusal
+    assert (kept["wanted"] == site) is ("NaN" not in json.dumps(site))
     status, _ = told(page, "/api/site", state["site"], "PUT")
     assert status == 200
+    assert told(page, "/api/state")[1]["wanted"] is None
 
 
 @pytest.mark.parametrize(
@@ -123,6 +128,8 @@ def test_what_no_node_could_run_with_is_said_at_its_place(page: Page, state: Any
         ("/api/save", "POST", b'{"by": 7}'),
         ("/api/tracks?from=-1", "GET", None),
         ("/api/tracks?from=" + "9" * 30, "GET", None),
+        ("/api/tracks?run=x", "GET", None),
+        ("/api/take", "POST", b"{}"),
     ],
 )
 def test_nonsense_is_refused_in_words(page: Page, path: str, method: str, body: bytes | None) -> None:
@@ -130,6 +137,22 @@ def test_nonsense_is_refused_in_words(page: Page, path: str, method: str, body: 
     assert answer.status in {400, 422}
     assert answer.body
     assert b"Traceback" not in answer.body
+
+
+def test_tracks_are_those_of_one_watch(page: Page, state: Any) -> None:
+    run = state["watch"]["run"]
+    assert state["judged"]["run"] == run
+    _, mine = told(page, f"/api/tracks?run={run}&from=640")
+    assert (mine["run"], len(mine["frames"])) == (run, 10)
+    assert told(page, f"/api/tracks?run={run + 1}&from=640") == (200, {"run": run, "frames": []})
+
+
+def test_what_a_proposal_rests_on_is_told_in_the_readers_language(page: Page, state: Any) -> None:
+    answer = page.ask("/api/state", headers={"cookie": f"{page.cookie}; stopline_language=de"})
+    notes = json.loads(answer.body)["notes"]
+    assert notes.keys() == state["notes"].keys()
+    assert state["notes"]["lanes.0.contact"] == "the boxes shrank on the way: seen from behind"
+    assert notes["lanes.0.contact"] == "die Rahmen schrumpften unterwegs: von hinten gesehen"
 
 
 def test_too_much_is_refused(page: Page) -> None:
@@ -227,15 +250,20 @@ def test_saving_keeps_comments_and_leaves_alone_what_others_wrote(page: Page, st
     site["masks"] = [{"region_px": [0, 0, 40, 40], "why": "windows"}]
     told(page, "/api/site", site, "PUT")
     status, done = told(page, "/api/save", {"by": ""})
-    assert (status, done["commissioned"]) == (200, None)
+    assert (status, done["commissioned"], done["site"]) == (200, None, site)
+    lamps, site_file = RECORDING.folder / "lamps.csv", folder / "site.toml"
+    words = f"stopline replay {RECORDING.video} --site '{site_file}' --signal {lamps}"
+    assert done["next"] == {"what": "replay", "command": words}
     text = (folder / "site.toml").read_text(encoding="utf-8")
     assert text.startswith("# Mine.\n")
     assert tomllib.loads(text)["masks"] == [{"region_px": [0, 0, 40, 40], "why": "windows"}]
     (folder / "site.toml").write_text(text + "# And mine.\n", encoding="utf-8")
     status, refusal = told(page, "/api/save", {"by": ""})
     assert status == 422
-    assert "somebody else" in refusal["words"]
+    assert refusal["code"] == "changed_meanwhile"
+    assert refusal["values"] == {"file": str(folder / "site.toml")}
     assert (folder / "site.toml").read_text(encoding="utf-8").endswith("# And mine.\n")
+    told(page, "/api/site", state["site"], "PUT")
 
 
 def test_saving_commissions_the_node_or_does_nothing(tmp_path: Path) -> None:
@@ -248,15 +276,16 @@ def test_saving_commissions_the_node_or_does_nothing(tmp_path: Path) -> None:
         assert (state["save"]["node"], state["save"]["exists"]) == ("edge-1", False)
         status, refusal = told(page, "/api/save", {"by": "A. Installer"})
         assert status == 422
-        assert "lanes" in refusal["words"]
+        assert refusal["at"] == "lanes"
         told(page, "/api/site", state["proposal"], "PUT")
         status, refusal = told(page, "/api/save", {"by": " "})
-        assert status == 422
+        assert (status, refusal["code"]) == (422, "not_commissioned")
         assert not site.exists()
         assert not (tmp_path / "state/commissioned.json").exists()
         status, done = told(page, "/api/save", {"by": "A. Installer"})
         assert status == 200, done
         assert done["commissioned"]["by"] == "A. Installer"
+        assert done["next"]["what"] == "replay"
     assert site.exists()
     assert not [file for file in tmp_path.iterdir() if file.name.startswith(".")]
     assert "Nobody has checked it" not in site.read_text(encoding="utf-8")

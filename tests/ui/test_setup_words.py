@@ -1,23 +1,23 @@
-"""What the set-up page says beyond its template: its scripts' sentences, and what is wrong with a draft."""
+"""What is wrong with a draft is said to somebody who draws, in every language: by the page's own findings.js."""
 
 from __future__ import annotations
 
 import copy
-import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from edge.config import PlaceError, site_of
-from edge.ui.catalogue import LANGUAGES, _messages
-from tests.command import ROOT
+from edge.ui.bench import told_problem
+from edge.ui.catalogue import LANGUAGES, Words
+from tests.ui.browsing import in_chromium
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SCRIPTS = sorted((ROOT / "edge/ui/static/setup").glob("*.js"))
-SAID = {words for file in SCRIPTS for words in re.findall(r'\bt\(\s*"([^"]+)"', file.read_text("utf-8"))}
-SAID |= {f"{name} of {{lane}}" for name in ("Stop line", "Confirm line")}
+    from playwright.sync_api import BrowserContext
+
+pytestmark = [in_chromium, pytest.mark.slow]
 
 LANE = {
     "id": "lane-1",
@@ -36,7 +36,7 @@ DRAFT = {
 }
 FLAT = {"points_px": [[0, 0], [1, 0], [2, 0], [5, 5]], "points_m": [[0, 0], [1, 0], [1, 1], [0, 1]]}
 
-# What a hand can do wrong on the page.
+# What a hand can do wrong on the page, and in a file that is opened with it.
 MISTAKES: dict[str, Callable[[Any], object]] = {
     "no lane": lambda site: site.update(lanes=[]),
     "name with a blank": lambda site: site["lanes"][0].update(id="lane 1"),
@@ -52,32 +52,80 @@ MISTAKES: dict[str, Callable[[Any], object]] = {
     "a flat rectangle": lambda site: site.update(calibration=FLAT),
     "a mask over the lane": lambda site: site.update(masks=[{"region_px": [90, 90, 200, 210]}]),
     "too small a region": lambda site: site.update(detector={"region_px": [500, 90, 505, 210]}),
+    "a mask over the lamps": lambda site: (
+        site["signal_groups"][0].update(view={"head_px": [300, 20, 320, 60]}),
+        site.update(masks=[{"region_px": [290, 10, 330, 50]}]),
+    ),
+    "too many lanes": lambda site: site.update(lanes=[{**LANE, "id": f"lane-{number}"} for number in range(33)]),
+    "an arrow to nowhere": lambda site: site["lanes"][0].update(direction=[0, 0]),
+    "a group that is none": lambda site: site["lanes"][0].update(signal_group="south"),
+    "an amber below nought": lambda site: site["signal_groups"][0].update(min_amber_s=-1),
+    "an amber of hours": lambda site: site["signal_groups"][0].update(min_amber_s=5000.5),
+    "a phase of no length": lambda site: site["signal_groups"][0].update(max_phase_s=0),
+    "words for a number": lambda site: site.update(rule={"grace_s": "long"}),
+    "a list for a number": lambda site: site.update(rule={"grace_s": [1]}),
+    "no finite number": lambda site: site.update(rule={"grace_s": float("inf")}),
+    "a pin of words": lambda site: site["signal_groups"][0].update(pins={"red": "a", "amber": 1, "green": 2}),
+    "half a pin": lambda site: site["signal_groups"][0].update(pins={"red": 1.5, "amber": 1, "green": 2}),
+    "a list for a pin": lambda site: site["signal_groups"][0].update(pins={"red": [1], "amber": 1, "green": 2}),
+    "one pin twice": lambda site: site["signal_groups"][0].update(pins={"red": 1, "amber": 1, "green": 2}),
+    "neither yes nor no": lambda site: site["signal_groups"][0].update(active_low="perhaps"),
+    "a name of numbers": lambda site: site["site"].update(name=5),
+    "a long name": lambda site: site["site"].update(name="x" * 201),
+    "no end of a vehicle": lambda site: site["lanes"][0].update(contact="side"),
+    "half a permission": lambda site: site["lanes"][0].update(turn_on_red="sometimes"),
+    "a lane without a line": lambda site: site["lanes"][0].pop("stop_line_px"),
+    "a line of one number": lambda site: site["lanes"][0].update(stop_line_px=1),
+    "a word that means nothing": lambda site: site["lanes"][0].update(colour="red"),
+    "an odd stream": lambda site: site["camera"].update(stream_px=[641, 360]),
+    "a stream of another form": lambda site: site["camera"].update(stream_px=[640, 480]),
+    "a small picture of another form": lambda site: site["camera"].update(detect_px=[320, 320]),
+    "a large small picture": lambda site: site["camera"].update(detect_px=[1280, 720]),
+    "too long an exposure": lambda site: site["camera"].update(max_exposure_us=150_000),
 }
 
-
-def as_the_page_asks(words: str) -> str:
-    """The key of a finding in the catalogue, as findings.js forms it: names and sizes are carried over."""
-    letters = iter("abc")
-    return re.sub(r"\d+ x \d+", "{size}", re.sub(r'"[^"]*"', lambda _: f'"{{{next(letters)}}}"', words), count=1)
-
-
-def test_the_scripts_say_something() -> None:
-    assert len(SCRIPTS) > 15
-    assert len(SAID) > 100
+# findings.js with a page that knows no more than a problem, a draft and a language's words.
+SAID = """async ({problems, words, site}) => {
+  const { findingIn } = await import("/static/setup/findings.js");
+  const fill = (words, values) => words.replace(/\\{(\\w+)\\}/g, (whole, name) => values[name] ?? whole);
+  const knows = (key) => key in words;
+  const t = (key, values = {}) => fill(words[key] ?? key, values);
+  return problems.map((problem) => findingIn({ t, site, store: { problem, knows } }));
+}"""
 
 
-@pytest.mark.parametrize("language", [name for name in LANGUAGES if name != "en"])
-def test_each_sentence_of_the_scripts_is_translated(language: str) -> None:
-    assert not {words for words in SAID if language not in _messages().get(words, {})}
+def told_in(context: BrowserContext, language: str, problems: list[dict[str, str]]) -> list[str]:
+    sent = {"problems": problems, "words": Words(language).said, "site": DRAFT}
+    told: list[str] = context.pages[0].evaluate(SAID, sent)
+    return told
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_what_is_wrong_with_a_draft_is_told_plainly_in_every_language(mistake: str) -> None:
+def test_what_is_wrong_with_a_draft_is_told_plainly_in_every_language(first: BrowserContext) -> None:
+    site_of(DRAFT)
+    problems = [problem_of(mistake) for mistake in MISTAKES.values()]
+    told = {language: told_in(first, language, problems) for language in LANGUAGES}
+    for language, all_said in told.items():
+        lead = Words(language)("in the site file, {at}: {words}").partition("{")[0]
+        assert [said for said in all_said if lead in said or "{" in said] == []
+        for problem, said in zip(problems, all_said, strict=True):
+            assert "_px" not in said or problem["at"].startswith("camera")
+            assert language == "en" or problem["words"] not in said
+        assert language == "en" or not set(all_said) & set(told["en"])
+
+
+def problem_of(mistake: Callable[[Any], object]) -> dict[str, str]:
     draft = copy.deepcopy(DRAFT)
-    site_of(draft)
-    MISTAKES[mistake](draft)
+    mistake(draft)
     with pytest.raises(PlaceError) as found:
         site_of(draft)
-    said = _messages()[as_the_page_asks(str(found.value))]
-    assert set(said) == set(LANGUAGES)
-    assert "_px" not in said["en"]
+    return told_problem(found.value)
+
+
+@pytest.mark.parametrize(
+    ("language", "lead"), [("en", "In the site file"), ("de", "auf Englisch"), ("fr", "en anglais")]
+)
+def test_what_nobody_translated_comes_behind_a_lead(first: BrowserContext, language: str, lead: str) -> None:
+    problem = {"at": "rule.grace_s", "words": "is something new"}
+    (told,) = told_in(first, language, [problem])
+    assert lead in told
+    assert told.endswith("rule.grace_s: is something new" if language == "en" else ": is something new")

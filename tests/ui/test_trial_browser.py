@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import time
 from contextlib import contextmanager
+from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,10 @@ from PIL import Image
 
 from edge.ui.catalogue import Words
 from tests.recordings import FIRST, Recording
-from tests.ui.browsing import in_chromium, picture, violations
+from tests.ui import setuppage
+from tests.ui.browsing import PICTURES, in_chromium, picture, violations
 from tests.ui.pages import served
+from tests.ui.setuppage import PUT, until, watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,27 +36,21 @@ pytestmark = [in_chromium, pytest.mark.slow]
 
 WIDTH, HEIGHT = 1200, 1000
 SMALL = (160, 90)
-SITE = "fetch('/api/state').then(answer => answer.json()).then(state => state.site)"
-PUT = (
-    "site => fetch('/api/site', {method: 'PUT', body: JSON.stringify(site),"
-    " headers: {'content-type': 'application/json'}}).then(answer => answer.status)"
-)
 
 
 @contextmanager
-def set_up(browser: Browser, name: str, folder: Path) -> Iterator[BrowserContext]:
+def set_up(browser: Browser, name: str, folder: Path) -> Iterator[BrowserPage]:
     """The set-up page over a recording with its own site file and lamps, let in and watched to the end."""
     recording = Recording(name)
     site = folder / f"{name}.toml"
     shutil.copy(recording.folder / "site.toml", site)
     with served(recording.video, "--site", site, "--signal", recording.folder / "lamps.csv") as running:
-        context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
-        page = context.new_page()
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.goto(running.address)
         opened(page)
         watched(page)
-        yield context
-        context.close()
+        yield page
+        page.close()
 
 
 def opened(page: BrowserPage) -> None:
@@ -62,39 +58,14 @@ def opened(page: BrowserPage) -> None:
     page.evaluate("import('/static/setup/trial.js').then(trial => { window.player = trial.player })")
 
 
-def until(page: BrowserPage, expression: str, argument: Any = None, within_s: float = 20) -> None:
-    """Wait until JavaScript says so. Playwright has a way that the page's policy forbids: words evaluated in it."""
-    end_s = time.monotonic() + within_s
-    while not page.evaluate(expression, argument):
-        assert time.monotonic() < end_s, expression
-        page.wait_for_timeout(40)
-
-
-def watched(page: BrowserPage) -> None:
-    told = "fetch('/api/state').then(answer => answer.json()).then(({watch}) => watch.done)"
-    until(page, told, within_s=90)
-
-
-@pytest.fixture(scope="module")
-def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
-    with set_up(browser, FIRST, tmp_path_factory.mktemp("site")) as context:
-        yield context
-
-
 @pytest.fixture
-def page(site: BrowserContext) -> Iterator[BrowserPage]:
-    """The page opened anew; its console must stay empty, and its draft is put back."""
-    shown = site.new_page()
-    troubles: list[str] = []
-    shown.on("console", lambda said: troubles.append(said.text) if said.type in {"error", "warning"} else None)
-    shown.on("pageerror", lambda error: troubles.append(str(error)))
-    shown.goto(f"{site.pages[0].url.partition('/setup')[0]}/setup")
-    opened(shown)
-    before = shown.evaluate(SITE)
-    yield shown
-    assert shown.evaluate(PUT, before) == 200
-    shown.close()
-    assert troubles == []
+def page(first: BrowserContext) -> Iterator[BrowserPage]:
+    watched(first.pages[0])
+    with setuppage.opened(first) as shown:
+        shown.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+        opened(shown)
+        until(shown, "player.seen_s === player.last_s")  # all that was seen is known to this tab, too
+        yield shown
 
 
 def go(page: BrowserPage, t_s: float) -> None:
@@ -135,18 +106,23 @@ def track_at(folder: Path, verdict: str, t_s: float) -> tuple[float, list[float]
 
 
 def test_overlay_keeps_up_while_the_detector_runs_again(page: BrowserPage, record_property: Any) -> None:
-    draft = page.evaluate(SITE)
+    draft = setuppage.draft(page)
     again = page.get_by_role("button", name="Watch again")
+    other = page.context.new_page()  # a second tab throws what it has seen away, too
+    other.goto(setuppage.address(page.context))
+    until(other, "document.querySelector('.transport .state')?.textContent === ''")
     for wanted in ({**draft, "detector": {"region_px": [100, 60, 560, 360]}}, draft):
         assert page.evaluate(PUT, wanted) == 200
-        again.click()  # it is offered, since another region than the draft's was watched
+        with other.expect_request(lambda request: request.url.endswith("from=0")):
+            again.click()  # it is offered, since another region than the draft's was watched
         again.wait_for(state="detached")
         page.locator(".transport .state", has_text="watched").wait_for()
+    other.close()
     page.keyboard.press(" ")
     until(page, "player.drawn > 3")
     drawn, seconds, longest_ms = page.evaluate(
         """async () => {
-          const busy = () => /^watched|^waits/.test(document.querySelector(".transport .state").textContent);
+          const busy = () => player.seen_s < player.last_s;
           const [drawn, from] = [player.drawn, performance.now()];
           let [last, longest] = [from, 0];
           const shown = () => { longest = Math.max(longest, performance.now() - last); last = performance.now(); };
@@ -175,6 +151,7 @@ def test_a_picture_has_the_boxes_that_were_seen_in_it(page: BrowserPage, replays
     assert not drawn(page, [(before[0], before[3])])[0]
     assert len(rows(page)) == 4
     go(page, t_s + 0.2)
+    page.evaluate("scrollTo(0, 0)")
     picture(page, "trial-violation")
 
 
@@ -232,6 +209,21 @@ def best(pictures: dict[float, NDArray[np.float64]], shot: list[int]) -> float:
     return min(pictures, key=lambda t_s: float(np.abs(pictures[t_s] - np.asarray(shot)).mean()))
 
 
+def test_nothing_in_the_trial_is_written_over_anything_else(page: BrowserPage) -> None:
+    assert page.locator("svg .caption").all_text_contents() == ["lane-1", "lane-2"]
+    assert len(rows(page)) == 4
+    assert not page.locator("svg .caption").count()  # the vehicles have names now, and what is drawn has none
+    knob, *times = page.evaluate(
+        """[document.querySelector(".axis .head"), ...document.querySelectorAll(".axis text.at")]
+          .map((element) => element.getBoundingClientRect().toJSON())"""
+    )
+    assert knob["x"] == pytest.approx(times[0]["x"], abs=2)  # the play head is at the first tick, 0 s
+    assert all(knob["y"] >= time["y"] + time["height"] - 3 for time in times)
+    below = [page.locator(name).bounding_box() for name in ("#view", "#transport", "#timeline")]
+    gaps = [after["y"] - one["y"] - one["height"] for one, after in pairwise(below) if one and after]
+    assert all(0 <= gap < 16 for gap in gaps), gaps  # what is told now and then leaves no hole
+
+
 def test_axis_is_clicked_dragged_and_steered_by_keys(page: BrowserPage) -> None:
     rail = page.locator(".axis .rail").first.bounding_box()
     assert rail is not None
@@ -280,22 +272,20 @@ def test_a_handle_keeps_its_keys(page: BrowserPage) -> None:
     assert page.evaluate("player.time_s") == pytest.approx(5, abs=0.021)
 
 
-@pytest.mark.parametrize("recording", [FIRST, "lamp_fault"])
-def test_passages_are_those_of_a_replay(
-    browser: Browser, site: BrowserContext, replays: Replays, recording: str, tmp_path: Path
+def test_passages_are_those_of_a_replay(page: BrowserPage, replays: Replays) -> None:
+    assert rows(page) == expected(replays.of(FIRST))
+
+
+@pytest.mark.parametrize("recording", ["lamp_fault"])
+def test_passages_under_lamps_at_fault_are_those_of_a_replay(
+    browser: Browser, replays: Replays, recording: str, tmp_path: Path
 ) -> None:
-    if recording == FIRST:
-        page = site.pages[0]
-        page.reload()
-        opened(page)
-        assert rows(page) == expected(replays.of(recording))
-        return
-    with set_up(browser, recording, tmp_path) as context:
-        page = context.pages[0]
-        page.reload()
-        opened(page)
+    with set_up(browser, recording, tmp_path) as page:
+        page.locator(".passages li").nth(3).wait_for(state="attached")
         assert rows(page) == expected(replays.of(recording))
         go(page, 12)
+        if PICTURES:
+            setuppage.proposed(page)
         picture(page, "trial-lamp-fault")
 
 
@@ -315,7 +305,7 @@ def test_a_moved_line_is_judged_at_once_from_what_was_stored(page: BrowserPage, 
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     before = rows(page)
-    moved = page.evaluate(SITE)
+    moved = setuppage.draft(page)
     took_ms = []
     for turn in range(12):
         up = -2 if turn % 2 == 0 else 2
@@ -359,14 +349,14 @@ def test_axe_finds_no_serious_violation_in_the_trial(page: BrowserPage, scheme: 
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     if (scheme, width) in {("dark", WIDTH), ("light", 390)}:
-        page.locator("#step-trial").scroll_into_view_if_needed()
+        page.set_viewport_size({"width": width, "height": HEIGHT if width == WIDTH else 844})
+        page.evaluate("scrollTo(0, 0)")
         picture(page, "trial-dark" if scheme == "dark" else "trial-phone")
 
 
 def test_the_trial_is_read_in_german(page: BrowserPage, replays: Replays) -> None:
-    page.goto(f"{page.url}?lang=de")
+    page.goto(f"{setuppage.address(page.context)}?lang=de")
     opened(page)
+    assert page.locator(".transport .clock").inner_text() == "0,00 s / 26,00 s"
     wanted = [(at.replace(".", ","), lane, said) for at, lane, said in expected(replays.of(FIRST), "de")]
     assert rows(page) == wanted
-    page.goto(f"{page.url.partition('?')[0]}?lang=en")
-    opened(page)

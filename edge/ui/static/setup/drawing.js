@@ -1,11 +1,13 @@
 // The drawing over the film: shapes with their handles, taken hold of by pointer or keyboard.
 
+import { captionsOf } from "./captions.js";
 import { h, show } from "./markup.js";
-import { distance, distanceToSegment, isInside, middle, minus, plus } from "./plane.js";
+import { distance, distanceToSegment, isInside, minus, plus } from "./plane.js";
 import { KINDS, handlesOf, outline, withHandle, withShift } from "./shapes.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const STILL_PX = 3; // a pointer that moved no further on the screen only chooses
+const ROOM_PX = 18; // a box with a shorter side has no handles
 const FINE_FROM = 4; // zoomed in so far, the arrow keys go by a fifth of a pixel
 
 /**
@@ -25,8 +27,16 @@ export class Drawing {
   render() {
     const { stage, pen } = this.#page;
     const shapes = this.#page.shapes();
+    const captions = captionsOf(shapes, stage);
     stage.svg.classList.toggle("drawing", pen.active);
-    show(stage.svg, defs(), ...this.#page.backdrop(), ...shapes.map((shape) => this.#shape(shape)), this.#penned());
+    stage.svg.classList.toggle("looking", !this.#page.isDrawing);
+    show(
+      stage.svg,
+      defs(),
+      ...this.#page.backdrop(),
+      ...shapes.map((shape) => this.#shape(shape, captions.get(shape))),
+      this.#penned(),
+    );
   }
 
   #penned() {
@@ -42,16 +52,16 @@ export class Drawing {
     );
   }
 
-  #shape(shape) {
+  #shape(shape, caption) {
     const { stage } = this.#page;
     const state = ["live", "chosen", "wrong", "ghost"].filter((name) => shape[name]).join(" ");
-    const handles = shape.live && shape.chosen ? handlesOf(shape, stage.pixel) : [];
+    const handles = shape.live && shape.chosen && hasRoom(shape, stage.pixel) ? handlesOf(shape, stage.pixel) : [];
     return h(
       "g",
       { key: shape.place, class: `shape ${shape.kind} ${shape.look} ${state}`, "data-place": shape.place },
       strokes(shape, stage.pixel),
       shape.live && shape.kind !== "way" && this.#body(shape),
-      shape.caption && caption(shape, stage.pixel),
+      caption && h("text", { key: "caption", class: "caption", x: caption.x, y: caption.y }, shape.caption),
       ...handles.map((point, place) => this.#handle(shape, place, point)),
     );
   }
@@ -105,7 +115,7 @@ export class Drawing {
   #grabHandle(shapes, point, reach) {
     const { pixel, size } = this.#page.stage;
     const near = shapes
-      .filter((shape) => shape.chosen)
+      .filter((shape) => shape.chosen && hasRoom(shape, pixel))
       .flatMap((shape) =>
         handlesOf(shape, pixel).map((handle, place) => ({ shape, place, handle, far: distance(handle, point) })),
       );
@@ -143,10 +153,7 @@ export class Drawing {
         this.#page.history.settle();
         if (moved) shape.dropped?.();
       },
-      cancel: () => {
-        if (moved) shape.change(shape.value, name);
-        this.#page.history.settle();
-      },
+      cancel: () => this.#page.history.giveUp(name),
     };
   }
 
@@ -198,15 +205,6 @@ function strokes(shape, pixel) {
   ];
 }
 
-/** Below the middle of what it names, or above it. */
-function caption(shape, pixel) {
-  const points = handlesOf(shape, pixel);
-  const [x] = middle(points);
-  const rows = points.map((point) => point[1]);
-  const y = shape.captionAbove ? Math.min(...rows) - 7 * pixel : Math.max(...rows) + 16 * pixel;
-  return h("text", { key: "caption", class: "caption", x, y }, shape.caption);
-}
-
 /** How far a point is from a shape; inside of one that is not hollow it is nearer the smaller the shape is. */
 function farFrom(shape, point) {
   const points = handlesOf(shape, 1);
@@ -221,6 +219,11 @@ function handleReach(shape, point, reach) {
   const points = handlesOf(shape, 1);
   if (!KINDS[shape.kind].closed || !isInside(point, points)) return reach;
   return Math.min(reach, sideOf(points) / 3);
+}
+
+/** Whether handles leave anything of a shape to be seen: a lamp is looked at closely before its corners are moved. */
+function hasRoom(shape, pixel) {
+  return !KINDS[shape.kind].closed || sideOf(handlesOf(shape, pixel)) >= ROOM_PX * pixel;
 }
 
 const sideOf = (points) => Math.min(distance(points[0], points[1]), distance(points[1], points[2]));

@@ -4,6 +4,15 @@ import { h } from "./markup.js";
 
 export const button = (words, onclick, more = {}) => h("button", { type: "button", ...more, onclick }, words);
 
+/** A button with a sign in place of words: the outline of a shape in a square of 16. */
+export const signButton = (words, onclick, outline, more = {}) =>
+  button(h("svg", { viewBox: "0 0 16 16", "aria-hidden": "true" }, h("path", { d: outline })), onclick, {
+    class: "icon",
+    "aria-label": words,
+    title: words,
+    ...more,
+  });
+
 export const text = (label, value, onchange, more = {}) =>
   h(
     "label",

@@ -1,16 +1,20 @@
 // Step 3: four points of a rectangle on the road whose sides are known, and the grid of metres that follows from them.
 
 import { button, number } from "./fields.js";
-import { h, show } from "./markup.js";
+import { figure } from "./figures.js";
 import { GroundMap } from "./groundmap.js";
-import { distance, lineBeyond, middle, rounded } from "./plane.js";
+import { h, show } from "./markup.js";
+import { boxAround, distance, lineBeyond, middle, minus, plus, rounded, unit } from "./plane.js";
 
 const WIDTH_M = 3.5; // a lane
 const LENGTH_M = 9; // a dash and its gap in towns: 3 m and 6 m
+const CLOSE = 0.5; // how much of the view the rectangle fills when looked at closely
+const BESIDE_PX = [26, 15]; // how far beside a side its length is written, on the screen
 
 export class Ground {
   #page;
   #place;
+  #closer = 1; // how much the step has zoomed in by itself
 
   constructor(page, place) {
     this.#page = page;
@@ -21,8 +25,25 @@ export class Ground {
     const page = this.#page;
     const calibration = page.site.calibration;
     if (!calibration) return { level: "free", words: page.t("not measured; may be left out") };
-    const [width, length] = sides(calibration.points_m);
+    const [width, length] = sides(calibration.points_m).map((side) => figure(side));
     return { level: "good", words: page.t("{width} m × {length} m", { width, length }) };
+  }
+
+  /** The rectangle is small in most pictures: it is looked at closely, unless somebody has zoomed in already. */
+  entered() {
+    const { site, stage } = this.#page;
+    if (site.calibration && stage.scale === 1) this.#lookCloser();
+  }
+
+  left() {
+    const { stage } = this.#page;
+    if (stage.scale === this.#closer) stage.whole();
+  }
+
+  #lookCloser() {
+    const { site, stage } = this.#page;
+    stage.closeUp(boxAround(site.calibration.points_px), CLOSE);
+    this.#closer = stage.scale;
   }
 
   // In the picture
@@ -55,17 +76,25 @@ export class Ground {
     if (step !== "ground" || !site.calibration) return [];
     const grid = (store.judged?.grid ?? []).map((line) => `M${line.map((end) => end.join(" ")).join("L")}`).join("");
     const [width, length] = sides(site.calibration.points_m);
-    const [a, b, c] = site.calibration.points_px;
+    const corners = site.calibration.points_px;
     return [
       h("path", { key: "grid", class: "grid-m", d: grid || "M0 0" }),
-      this.#measure(a, b, width),
-      this.#measure(b, c, length),
+      this.#measure(corners, 0, width),
+      this.#measure(corners, 1, length),
     ];
   }
 
-  #measure(from, to, metres) {
-    const [x, y] = middle([from, to]);
-    return h("text", { key: `side ${metres} ${from}`, class: "measure", x, y }, `${metres} m`);
+  /** The length of a side, written beside it, outside of the rectangle. */
+  #measure(corners, place, metres) {
+    const { stage } = this.#page;
+    const at = middle([corners[place], corners[place + 1]]);
+    const outwards = unit(minus(at, middle(corners)));
+    const [x, y] = plus(
+      at,
+      outwards.map((part, axis) => part * BESIDE_PX[axis] * stage.pixel),
+    );
+    const down = 4 * stage.pixel; // from the middle of the letters to the line they stand on
+    return h("text", { key: `side ${place}`, class: "measure", x, y: y + down }, `${figure(metres)} m`);
   }
 
   // What can be done
@@ -76,6 +105,7 @@ export class Ground {
     page.edit((site) => {
       site.calibration = { points_px: this.#likely(), points_m: rectangle(WIDTH_M, LENGTH_M) };
     });
+    this.entered();
   }
 
   #likely() {
@@ -110,82 +140,65 @@ export class Ground {
   // In the list
 
   render() {
-    const page = this.#page;
-    const { calibration } = page.site;
-    const why = page.t(
-      "From a rectangle of known size on the road the node knows metres: it then tells speeds, and takes less doubt off the red time.",
+    const { calibration } = this.#page.site;
+    show(this.#place, ...(calibration ? this.#measured(calibration) : this.#unmeasured()));
+  }
+
+  #unmeasured() {
+    const { t } = this.#page;
+    const why = t(
+      "From a rectangle of known size on the road the node knows metres: " +
+        "it then tells speeds, and takes less doubt off the red time.",
     );
-    if (!calibration) {
-      show(
-        this.#place,
-        h("p", { class: "soft" }, why),
-        h(
-          "div",
-          { class: "row" },
-          button(page.t("Lay a rectangle on the road"), () => this.#begin(), { class: "confirm" }),
-        ),
-      );
-      return;
-    }
-    const [width, length] = sides(calibration.points_m);
-    show(
-      this.#place,
-      h(
-        "p",
-        {},
-        page.t(
-          "Drag the corners onto a rectangle whose sides you know: across, the width of a lane; along, from the start of one dash to the start of the next, once or several times.",
-        ),
-      ),
-      h(
-        "div",
-        { class: "fields" },
-        number(page.t("Width across the road, in metres"), width, (metres) => this.#measureAnew({ width: metres }), {
-          min: 0.1,
-          max: 1000,
-        }),
-        number(page.t("Length along the road, in metres"), length, (metres) => this.#measureAnew({ length: metres }), {
-          min: 0.1,
-          max: 1000,
-        }),
-      ),
-      h(
-        "p",
-        { class: "soft" },
-        page.t(
-          "Each field of the grid is one metre. It should run along the lanes, and its fields should look alike in size on the road, near and far.",
-        ),
-      ),
+    const lay = button(t("Lay a rectangle on the road"), () => this.#begin(), { class: "confirm" });
+    return [h("p", { class: "soft" }, why), h("div", { class: "row" }, lay)];
+  }
+
+  #measured(calibration) {
+    const { t } = this.#page;
+    const where = t(
+      "Drag the corners onto a rectangle whose sides you know: across, the width of a lane; " +
+        "along, from the start of one dash to the start of the next, once or several times.",
+    );
+    const judge = t(
+      "Each field of the grid is one metre. It should run along the lanes, " +
+        "and its fields should look alike in size on the road, near and far.",
+    );
+    return [
+      h("p", {}, where),
+      h("div", { class: "fields" }, this.#sideFields(calibration)),
+      h("p", { class: "soft" }, judge),
       this.#distances(calibration),
       h(
         "div",
-        { class: "row" },
-        button(page.t("Remove the rectangle"), () => this.#remove(), { class: "quiet" }),
+        { class: "acts" },
+        button(t("Look closer"), () => this.#lookCloser()),
+        button(t("Remove the rectangle"), () => this.#remove(), { class: "quiet" }),
       ),
-    );
+    ];
+  }
+
+  #sideFields({ points_m }) {
+    const { t } = this.#page;
+    const [width, length] = sides(points_m);
+    const bounds = { min: 0.1, max: 1000 };
+    return [
+      number(t("Width across the road, in metres"), width, (metres) => this.#measureAnew({ width: metres }), bounds),
+      number(t("Length along the road, in metres"), length, (metres) => this.#measureAnew({ length: metres }), bounds),
+    ];
   }
 
   /** What follows for the lanes, to be judged by eye. */
-  #distances(calibration) {
-    const page = this.#page;
-    const map = GroundMap.through(calibration.points_px, calibration.points_m);
+  #distances({ points_px, points_m }) {
+    const { t, site } = this.#page;
+    const map = GroundMap.through(points_px, points_m);
     if (!map) return null;
-    const metres = (a, b) => distance(map.toGround(a), map.toGround(b)).toFixed(1);
-    const rows = page.site.lanes.map((lane) =>
-      h(
-        "li",
-        { key: lane.id },
-        h(
-          "span",
-          {},
-          page.t("{lane}: {width} m wide at the stop line, {length} m from there to the confirm line", {
-            lane: lane.id,
-            width: metres(...lane.stop_line_px),
-            length: metres(middle(lane.stop_line_px), middle(lane.confirm_line_px)),
-          }),
-        ),
-      ),
-    );
+    const metres = (a, b) => figure(distance(map.toGround(a), map.toGround(b)), 1);
+    const sentence = "{lane}: {width} m wide at the stop line, {length} m from there to the confirm line";
+    const rows = site.lanes.map(({ id, stop_line_px: stop, confirm_line_px: confirm }) => {
+      const said = { lane: id, width: metres(...stop), length: metres(middle(stop), middle(confirm)) };
+      return h("li", { key: id }, h("span", {}, t(sentence, said)));
+    });
     return h("ul", { class: "distances" }, rows);
   }
 }

@@ -1,11 +1,16 @@
 // The list of signal groups in step 2: a card a group, with what its lamps show over the recording as they are drawn.
 
+import { card } from "./cards.js";
 import { button, number, text } from "./fields.js";
+import { figure, seconds } from "./figures.js";
 import { LampReading, agreement, phaseAt, totals } from "./lampreading.js";
 import { h, show } from "./markup.js";
 import { boxAround, cornersOf } from "./plane.js";
 import { same } from "./proposals.js";
 import { proposedRow, restsOn } from "./proposed.js";
+import { lampFigures } from "./rule.js";
+import { cutAt } from "./verdicts.js";
+import { wiresOf } from "./wires.js";
 
 export class LampCards {
   #page;
@@ -38,43 +43,26 @@ export class LampCards {
 
   #card(group, place) {
     const page = this.#page;
-    const chosen = page.chosenOf("signal_groups") === place;
-    const head = h(
-      "button",
-      {
-        type: "button",
-        class: "card-head",
-        "aria-expanded": String(chosen),
-        onclick: () => page.choose("signal_groups", place),
-      },
-      h("span", { class: `swatch phase ${this.#phaseNow(group)}` }),
-      h("strong", {}, group.id),
-      h("span", { class: "soft" }, this.#lamps.isRead(group) ? "" : page.t("lamps missing")),
-    );
-    return h(
-      "section",
-      {
-        key: `group ${place}`,
-        class: `card${chosen ? " chosen" : ""}${page.isWrong(`signal_groups.${place}`) ? " wrong" : ""}`,
-      },
-      head,
-      chosen &&
-        h(
-          "div",
-          { class: "card-body" },
-          this.#fields(group, place),
-          this.#drawActs(group, place),
-          !group.view &&
-            h(
-              "p",
-              { key: "small", class: "soft hint" },
-              page.t("Where the lamps are small, zoom in first: with the wheel, two fingers or +."),
-            ),
-          this.#rests(group),
-          this.#read(group),
-          this.#offers(place),
-        ),
-    );
+    return card(page, "signal_groups", place, {
+      swatch: `phase ${this.#phaseNow(group)}`,
+      name: group.id,
+      aside: this.#lamps.isRead(group) ? "" : page.t("lamps missing"),
+      body: () => [
+        this.#fields(group, place),
+        this.#drawActs(group, place),
+        !group.view && this.#hint(),
+        this.#rests(group),
+        this.#read(group),
+        this.#offers(place),
+        wiresOf(page, this.#lamps, group, place),
+        lampFigures(page, group, place),
+      ],
+    });
+  }
+
+  #hint() {
+    const words = this.#page.t("Where the lamps are small, zoom in first: with the wheel, two fingers or +.");
+    return h("p", { key: "small", class: "soft hint" }, words);
   }
 
   #fields(group, place) {
@@ -93,41 +81,40 @@ export class LampCards {
   }
 
   #drawActs(group, place) {
-    const page = this.#page;
+    const { t, site } = this.#page;
     const { view } = group;
-    const lanes = page.site.lanes.filter((lane) => lane.signal_group === group.id).length;
+    const words = view ? t("Redraw all three") : t("Draw the three lamps");
+    const isFree = site.signal_groups.length > 1 && !site.lanes.some((lane) => lane.signal_group === group.id);
+    const remove = () => this.#page.edit((site) => site.signal_groups.splice(place, 1));
     return h(
       "div",
-      { class: "row" },
-      button(
-        view ? page.t("Draw the three lamps anew") : page.t("Draw the three lamps"),
-        () => this.#lamps.drawThree(place),
-        view ? {} : { class: "confirm" },
-      ),
-      view &&
-        !view.head_px &&
-        ["red", "amber", "green"].map((lamp) =>
-          button(
-            page.t("{lamp} anew", { lamp: this.#lamps.name(lamp) }),
-            () => this.#lamps.drawOne(place, `${lamp}_px`),
-            {
-              key: lamp,
-            },
-          ),
-        ),
-      !view && button(page.t("Draw the whole head instead"), () => this.#lamps.drawOne(place, "head_px")),
-      view?.head_px && button(page.t("Divide it into three lamps"), () => this.#lamps.divide(place)),
-      view &&
-        button(page.t("Look closer"), () => page.stage.closeUp(boxAround(Object.values(view).flatMap(cornersOf))), {
-          key: "closer",
-        }),
-      view && button(page.t("Remove the lamps"), () => this.#lamps.removeLamps(place), { class: "quiet" }),
-      !lanes &&
-        page.site.signal_groups.length > 1 &&
-        button(page.t("Remove the signal group"), () => page.edit((site) => site.signal_groups.splice(place, 1)), {
-          class: "quiet",
-        }),
+      { class: "acts" },
+      button(words, () => this.#lamps.drawThree(place), { key: "three", class: view ? "" : "confirm" }),
+      view ? this.#viewActs(view, place) : this.#headAct(place),
+      isFree && button(t("Remove the signal group"), remove, { key: "group", class: "quiet" }),
     );
+  }
+
+  #headAct(place) {
+    const words = this.#page.t("Draw the whole head instead");
+    return button(words, () => this.#lamps.drawOne(place, "head_px"), { key: "head" });
+  }
+
+  /** What can be done with lamps that are drawn. */
+  #viewActs(view, place) {
+    const { t, stage } = this.#page;
+    const closer = () => stage.closeUp(boxAround(Object.values(view).flatMap(cornersOf)));
+    const one = (lamp) => {
+      const words = t("{lamp} anew", { lamp: this.#lamps.name(lamp) });
+      return button(words, () => this.#lamps.drawOne(place, `${lamp}_px`), { key: lamp });
+    };
+    return [
+      button(t("Look closer"), closer, { key: "closer" }),
+      view.head_px
+        ? button(t("Divide it into three lamps"), () => this.#lamps.divide(place), { key: "divide" })
+        : ["red", "amber", "green"].map(one),
+      button(t("Remove the lamps"), () => this.#lamps.removeLamps(place), { key: "lamps", class: "quiet" }),
+    ];
   }
 
   #offers(place) {
@@ -153,29 +140,21 @@ export class LampCards {
   // What the lamps show
 
   #phaseNow(group) {
-    const bands = group.view ? this.#reading.of(group.view).bands : this.#page.store.judged?.lamps?.[group.id]?.bands;
+    const bands = group.view ? this.#reading.of(group).bands : this.#page.store.judged?.lamps?.[group.id]?.bands;
     return phaseAt(bands, this.#now_s()) ?? "unknown";
   }
 
   #read(group) {
     const page = this.#page;
     const known = page.store.judged?.lamps?.[group.id];
-    const timeline = known?.source === "timeline" ? known.bands : null;
-    if (!group.view)
-      return (
-        timeline &&
-        h(
-          "p",
-          { key: "timeline", class: "soft" },
-          page.t("What these lamps showed came with the recording. Drawn here, they are compared with it."),
-        )
-      );
-    const { bands, fresh, trouble } = this.#reading.of(group.view);
+    const recorded = ["timeline", "wires"].includes(known?.source) ? known.bands : null;
+    if (!group.view) return recorded && this.#comparable(known);
+    const { bands, fresh, trouble } = this.#reading.of(group);
     if (trouble) return h("p", { class: "bad" }, trouble);
     if (!bands) return h("p", { class: "soft" }, page.t("Reading the lamps …"));
     return h(
       "div",
-      { class: `reading${fresh ? "" : " stale"}` },
+      { class: `reading${fresh ? "" : " old"}` },
       h(
         "p",
         { class: "now", "aria-live": "off" },
@@ -184,23 +163,38 @@ export class LampCards {
         h("strong", {}, page.t(`phase ${this.#phaseNow(group)}`)),
       ),
       this.#strip(bands, page.t("Read from the picture")),
-      timeline && this.#strip(timeline, page.t("As it came with the recording")),
-      h("p", { class: "soft" }, this.#summary(bands, timeline)),
+      recorded && this.#strip(recorded, this.#cameAs(known)),
+      h("p", { class: "soft" }, this.#summary(bands, recorded)),
     );
   }
 
-  #summary(bands, timeline) {
-    const page = this.#page;
-    const { duration_s, first_s } = page.store.video;
+  /** What came with the recording, while nothing is drawn that could be compared with it. */
+  #comparable(known) {
+    const words = this.#page.t("What these lamps showed is known. Drawn in the picture, they are compared with it.");
+    return h("div", { key: "known" }, this.#strip(known.bands, this.#cameAs(known)), h("p", { class: "soft" }, words));
+  }
+
+  #cameAs({ source }) {
+    const { t } = this.#page;
+    return source === "wires" ? t("As the inputs were") : t("As it came with the recording");
+  }
+
+  /** What was read as far as the recording has been watched, and how far it is what came with it. */
+  #summary(bands, recorded) {
+    const { t, store } = this.#page;
+    const { watch, video } = store;
     if (bands.every(([, , phase]) => phase === "unknown")) {
-      return page.t("No lamp was read there: draw the boxes onto the lenses.");
+      return t("No lamp was read there: draw the boxes onto the lenses.");
     }
-    const shares = totals(bands)
-      .map(([phase, seconds]) => `${page.t(`phase ${phase}`)} ${seconds.toFixed(0)} s`)
-      .join(", ");
-    if (!timeline) return page.t("Over the recording: {shares}.", { shares });
-    const share = Math.round(100 * agreement(bands, timeline, first_s, first_s + duration_s));
-    return `${page.t("Over the recording: {shares}.", { shares })} ${page.t("Agrees with what came with it for {share} % of the time.", { share })}`;
+    const sums = totals(cutAt(bands, watch.until_s));
+    const shares = sums.map(([phase, sum_s]) => `${t(`phase ${phase}`)} ${seconds(sum_s, 0)}`).join(", ");
+    const said = watch.done ? t("Over the recording: {shares}.", { shares }) : t("So far: {shares}.", { shares });
+    if (!recorded) return said;
+    const { share, compared_s } = agreement(bands, recorded, video.first_s, watch.until_s);
+    if (share === null) return said;
+    const percent = figure(Math.floor(100 * share), 0);
+    const time = seconds(compared_s, 0);
+    return `${said} ${t("Agrees with what came with it for {percent} % of {time} compared.", { percent, time })}`;
   }
 
   #strip(bands, label) {
@@ -214,7 +208,7 @@ export class LampCards {
       h(
         "div",
         { class: "bands", "aria-hidden": "true" },
-        bands.map(([from_s, to_s, phase], place) =>
+        cutAt(bands, this.#page.store.watch.until_s).map(([from_s, to_s, phase], place) =>
           h("span", {
             key: place,
             class: `phase ${phase}`,

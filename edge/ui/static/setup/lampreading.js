@@ -2,56 +2,58 @@
 
 const REST_MS = 150;
 const KEPT = 40;
+const UNTOLD = [null, "unknown", "fault"];
 
 export class LampReading {
   #store;
   #changed;
   #known = new Map(); // by view: { bands } or { trouble }
-  #waiting = new Map(); // by view: the timer until it is asked for
-  #last = null; // what was read last, shown until the newest is there
+  #waiting = new Map(); // by group: { key, timer } of what will be asked for
+  #last = new Map(); // by group: the bands that were read last, shown until the newest are there
 
   constructor(store, changed) {
     this.#store = store;
     this.#changed = changed;
   }
 
-  /** { bands, fresh, trouble }: bands as last read, not fresh while those of this view are still to come. */
-  of(view) {
+  /** { bands, fresh, trouble } of a group: bands as last read, not fresh while those of its view are still to come. */
+  of({ id, view }) {
     const key = `${JSON.stringify(view)} ${this.#watched()}`;
     const known = this.#known.get(key);
     if (known) return { ...known, fresh: true };
-    this.#ask(key, view);
-    return { bands: this.#last?.bands ?? null, fresh: false };
+    this.#askSoon(id, key, view);
+    return { bands: this.#last.get(id) ?? null, fresh: false };
   }
 
   /** How many quarters of the recording have been watched: what was read of less is read again. */
   #watched() {
-    const { done, frames, of } = this.#store.watch;
-    return done ? "all" : Math.floor((4 * frames) / (of || Infinity));
+    const { run, done, frames, of } = this.#store.watch;
+    return `${run} ${done ? "all" : Math.floor((4 * frames) / (of || Infinity))}`;
   }
 
-  #ask(key, view) {
-    if (this.#waiting.has(key)) return;
-    for (const [other, timer] of this.#waiting) {
-      clearTimeout(timer);
-      this.#waiting.delete(other);
-    }
-    this.#waiting.set(
-      key,
-      setTimeout(() => this.#fetch(key, view), REST_MS),
-    );
+  #askSoon(group, key, view) {
+    const waiting = this.#waiting.get(group);
+    if (waiting?.key === key) return;
+    clearTimeout(waiting?.timer);
+    const timer = setTimeout(() => this.#ask(group, key, view), REST_MS);
+    this.#waiting.set(group, { key, timer });
   }
 
-  async #fetch(key, view) {
+  async #ask(group, key, view) {
     const answer = await this.#store.lamps(view).then(
       (bands) => ({ bands }),
-      (refusal) => ({ trouble: refusal.message }),
+      (refusal) => ({ trouble: this.#store.why(refusal) }),
     );
-    this.#waiting.delete(key);
+    if (this.#waiting.get(group)?.key === key) this.#waiting.delete(group);
+    if (this.#store.connection !== "open") return; // asked again once the server is back
+    this.#keep(key, answer);
+    if (answer.bands) this.#last.set(group, answer.bands);
+    this.#changed();
+  }
+
+  #keep(key, answer) {
     this.#known.set(key, answer);
     if (this.#known.size > KEPT) this.#known.delete(this.#known.keys().next().value);
-    this.#last = answer;
-    this.#changed();
   }
 }
 
@@ -65,13 +67,18 @@ export function totals(bands) {
   return [...sums].sort((a, b) => b[1] - a[1]);
 }
 
-/** For what share of a time two rows of bands say the same, looked at every tenth of a second. */
-export function agreement(bands, others, from_s, to_s) {
-  const count = Math.max(Math.round((to_s - from_s) * 10), 1);
-  let agreed = 0;
-  for (let step = 0; step < count; step += 1) {
-    const t_s = from_s + (step + 0.5) * 0.1;
-    if (phaseAt(bands, t_s) === phaseAt(others, t_s)) agreed += 1;
+/**
+ * How far what is read is what was recorded, looked at every tenth of a second: { share, compared_s }. Time that is not
+ * read yet, or of which the record tells no phase, is not counted; that nothing could be read where one was is against
+ * it.
+ */
+export function agreement(read, recorded, from_s, to_s) {
+  let [compared, agreed] = [0, 0];
+  for (let t_s = from_s + 0.05; t_s < to_s; t_s += 0.1) {
+    const [seen, told] = [phaseAt(read, t_s), phaseAt(recorded, t_s)];
+    if (seen === null || UNTOLD.includes(told)) continue;
+    compared += 1;
+    if (seen === told) agreed += 1;
   }
-  return agreed / count;
+  return { share: compared ? agreed / compared : null, compared_s: compared / 10 };
 }

@@ -2,7 +2,7 @@
 
 import { LampCards } from "./lampcards.js";
 import { freeName } from "./lanes.js";
-import { same } from "./proposals.js";
+import { sameHead } from "./proposals.js";
 
 const LAMPS = ["red", "amber", "green"];
 
@@ -26,6 +26,8 @@ export class Lamps {
       const sentence = dark[0].view ? page.t("{group}: no lamp is read", { group: dark[0].id }) : null;
       return { level: "open", words: sentence ?? page.t("{group}: lamps missing", { group: dark[0].id }) };
     }
+    const untried = page.store.wires?.unrecorded.find((id) => used.has(id));
+    if (untried) return { level: "open", words: page.t("{group}: lamps not tried yet", { group: untried }) };
     return { level: "good", words: page.t("every lane's lamps are known") };
   }
 
@@ -63,7 +65,7 @@ export class Lamps {
       chosen: page.step === "lamps" && page.chosenOf("signal_groups") === place,
       label: page.t("{lamp} of {group}", { lamp: this.name(lamp), group: group.id }),
       handles: cornerNames(page),
-      caption: lamp === "green" || lamp === "head" ? group.id : null,
+      caption: page.step === "lamps" && (lamp === "green" || lamp === "head") && group.id,
       choose: () => page.choose("signal_groups", place),
       remove: () => this.removeLamps(place),
     });
@@ -186,7 +188,7 @@ export class Lamps {
     const proposed = store.proposal?.signal_groups ?? [];
     return proposed
       .map((group, place) => ({ group, place, for: site.signal_groups.findIndex(({ id }) => id === group.id) }))
-      .filter(({ group }) => group.view && !site.signal_groups.some(({ view }) => view && same(view, group.view)));
+      .filter(({ group }) => group.view && !site.signal_groups.some(({ view }) => view && sameHead(view, group.view)));
   }
 
   take({ group }, place) {

@@ -1,8 +1,9 @@
 // The list of lanes in step 1: a card a lane, with what can be done to it and what the program would have drawn.
 
+import { card } from "./cards.js";
 import { button, choice, text, tick } from "./fields.js";
 import { h, show } from "./markup.js";
-import { boxAround, middle, sameWay, wayBetween } from "./plane.js";
+import { boxAround, sameWay, wayBetween } from "./plane.js";
 import { same } from "./proposals.js";
 import { proposedRow, restsOn } from "./proposed.js";
 
@@ -37,37 +38,12 @@ export class LaneCards {
   }
 
   #card(lane, place) {
-    const page = this.#page;
-    const chosen = page.chosenOf("lanes") === place;
-    const head = h(
-      "button",
-      {
-        type: "button",
-        class: "card-head",
-        "aria-expanded": String(chosen),
-        onclick: () => page.choose("lanes", place),
-      },
-      h("span", { class: "swatch stop" }),
-      h("strong", {}, lane.id),
-      h("span", { class: "soft" }, lane.signal_group),
-    );
-    return h(
-      "section",
-      {
-        key: `lane ${place}`,
-        class: `card${chosen ? " chosen" : ""}${page.isWrong(`lanes.${place}`) ? " wrong" : ""}`,
-      },
-      head,
-      chosen &&
-        h(
-          "div",
-          { class: "card-body" },
-          this.#fields(lane, place),
-          this.#acts(lane, place),
-          this.#rests(lane),
-          this.#differences(place),
-        ),
-    );
+    return card(this.#page, "lanes", place, {
+      swatch: "stop",
+      name: lane.id,
+      aside: lane.signal_group,
+      body: () => [this.#fields(lane, place), this.#acts(lane, place), this.#rests(lane), this.#differences(place)],
+    });
   }
 
   #fields(lane, place) {
@@ -95,33 +71,31 @@ export class LaneCards {
   }
 
   #acts(lane, place) {
-    const page = this.#page;
-    const follows = sameWay(lane.direction, wayBetween(lane.stop_line_px, lane.confirm_line_px));
+    const { t, stage } = this.#page;
+    const lanes = this.#lanes;
+    const along = t("Drag along the stop line, from one edge of the lane to the other.");
+    const past = t("Drag the confirm line, past the stop line.");
+    const closer = () => stage.closeUp(boxAround([...lane.stop_line_px, ...lane.confirm_line_px]));
     return h(
       "div",
-      { class: "row" },
-      button(page.t("Draw the stop line anew"), () =>
-        this.#lanes.redraw(
-          place,
-          "stop_line_px",
-          page.t("Drag along the stop line, from one edge of the lane to the other."),
-        ),
-      ),
-      button(page.t("Snap it to the paint"), () => this.#lanes.snapNow(place)),
-      button(page.t("Draw the confirm line anew"), () =>
-        this.#lanes.redraw(place, "confirm_line_px", page.t("Drag the confirm line, past the stop line.")),
-      ),
-      !follows &&
-        button(page.t("Let the arrow follow the lines"), () =>
-          page.write(`lanes.${place}.direction`, wayBetween(lane.stop_line_px, lane.confirm_line_px)),
-        ),
-      button(
-        page.t("Look closer"),
-        () => page.stage.closeUp(boxAround([...lane.stop_line_px, ...lane.confirm_line_px])),
-        { key: "closer" },
-      ),
-      button(page.t("Remove the lane"), () => this.#lanes.remove(place), { class: "quiet" }),
+      { class: "acts" },
+      button(t("Redraw stop line"), () => lanes.redraw(place, "stop_line_px", along)),
+      button(t("Redraw confirm line"), () => lanes.redraw(place, "confirm_line_px", past)),
+      button(t("Snap it to the paint"), () => lanes.snapNow(place)),
+      button(t("Look closer"), closer, { key: "closer" }),
+      this.#arrowAct(lane, place),
+      button(t("Remove the lane"), () => lanes.remove(place), { key: "remove", class: "quiet" }),
     );
+  }
+
+  /** For an arrow that was turned by hand: back to where the lines lead. */
+  #arrowAct({ direction, stop_line_px: stop, confirm_line_px: confirm }, place) {
+    const page = this.#page;
+    const way = wayBetween(stop, confirm);
+    if (sameWay(direction, way)) return null;
+    return button(page.t("Let the arrow follow the lines"), () => page.write(`lanes.${place}.direction`, way), {
+      key: "arrow",
+    });
   }
 
   #proposedLane(one) {

@@ -50,7 +50,12 @@ export class Lanes {
       });
     const stop = line("stop_line_px", "stop", "Stop line of {lane}");
     return [
-      { ...stop, caption: lane.id, captionAbove: lane.direction[1] > 0, dropped: () => this.#offerEdge(place) },
+      {
+        ...stop,
+        caption: page.step === "lanes" && lane.id,
+        captionAbove: lane.direction[1] > 0,
+        dropped: () => this.#offerEdge(place),
+      },
       line("confirm_line_px", "confirm", "Confirm line of {lane}"),
       page.shapeAt(`lanes.${place}.direction`, {
         ...common,
@@ -180,7 +185,7 @@ export class Lanes {
   async snapNow(place) {
     const edge = await this.#page.edgeAt(this.#page.site.lanes[place].stop_line_px);
     if (edge) this.#moveLine(place, "stop_line_px", edge);
-    else this.#page.say(this.#page.t("No painted edge was found near this line."));
+    if (edge === null) this.#page.say(this.#page.t("No painted edge was found near this line."));
   }
 
   remove(place) {

@@ -1,7 +1,7 @@
-// What is drawn over the film at each of its pictures: the vehicles seen in it, where they came from, what the lamps show,
-// and the verdict on each vehicle that has just crossed. Colours and words stand on dark grounds of their own, for the
-// picture below may be anything; words are drawn once and kept, for drawing text is what takes time.
+// What is drawn over the film at each of its pictures: the vehicles seen in it, where they came from, what the lamps
+// show, and the verdict on each vehicle that has just crossed.
 
+import { GROUND, Labels } from "./labels.js";
 import { nearest } from "./player.js";
 import { bandAt, kindOf, phaseWords, shapeOf, verdictWords } from "./verdicts.js";
 
@@ -9,12 +9,8 @@ const TAIL_S = 1.2;
 const MARK_S = 3;
 const MAX_RATIO = 2; // more pixels than this cost time and show nothing more
 const MAX_WIDTH = 1920;
-const MAX_WORDS = 300; // pieces of text that are kept
-const SMALL_PX = 500; // a picture less wide, as on a telephone, is written into in smaller letters
-const FACES = 'system-ui, "Segoe UI", Roboto, "Liberation Sans", Arial, sans-serif';
 const NAMED_PX = 20; // a box less wide goes without its name
 const BELOW = 26; // how far below its crossing a verdict is written, clear of the lines there, in CSS pixels
-const GROUND = "rgba(13, 16, 20, 0.86)";
 const INK = "#f4f6f8";
 const SEEN = "#8fc0ff";
 
@@ -26,18 +22,20 @@ export class Overlay {
   #context;
   #store;
   #ratio = 1; // device pixels in a CSS pixel
-  #height = 20; // of a piece of text, in CSS pixels
   #scale = 1; // CSS pixels in a pixel of the site's grid
   #shapes = new Map();
-  #words = new Map();
+  #labels;
+  #corners = new Map(); // of each track's box, the one at which its name stood last
   #trails = new Trails();
   #passages = { of: null, all: [], byTrack: new Map() };
 
   shown = true; // whether anything is drawn at all
+  named = true; // whether vehicles have their names
 
   constructor(canvas, store) {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d");
+    this.#labels = new Labels(canvas);
     this.#store = store;
   }
 
@@ -45,12 +43,11 @@ export class Overlay {
   fit() {
     const { clientWidth: width, clientHeight: height } = this.#canvas;
     if (!width) return;
-    this.#height = width < SMALL_PX ? 16 : 20;
     this.#ratio = Math.min(devicePixelRatio || 1, MAX_RATIO, MAX_WIDTH / width);
     this.#scale = width / this.#store.site.camera.size_px[0]; // boxes and lines are in the site's own grid
     this.#canvas.width = Math.round(width * this.#ratio);
     this.#canvas.height = Math.round(height * this.#ratio);
-    this.#words.clear();
+    this.#labels.fit(this.#ratio);
   }
 
   /** Draw what belongs to the picture of this instant. */
@@ -61,9 +58,12 @@ export class Overlay {
     if (!this.shown) return;
     context.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
     this.#know();
-    this.#drawVehicles(t_s);
+    this.#labels.begin();
+    const vehicles = this.#vehiclesAt(t_s);
+    for (const vehicle of vehicles) this.#drawVehicle(vehicle, t_s);
     this.#drawPhases(t_s);
     this.#drawVerdicts(t_s);
+    if (this.named) for (const vehicle of vehicles) this.#nameVehicle(vehicle);
   }
 
   /** Sort what is new since the last picture. */
@@ -75,32 +75,48 @@ export class Overlay {
     this.#passages = { of: judged, all, byTrack: byTrack(all) };
   }
 
-  #drawVehicles(t_s) {
-    const { frames, video } = this.#store;
+  /** Those that were seen in the picture of this instant, [{ track, words, box, colour }, …], boxes in CSS pixels. */
+  #vehiclesAt(t_s) {
+    const { frames, video, t } = this.#store;
     const frame = frames[nearest(frames, t_s)];
-    if (!frame || Math.abs(frame.t - t_s) > 0.6 / video.fps) return;
-    for (const [track, name, ...box] of frame.boxes) {
+    if (!frame || Math.abs(frame.t - t_s) > 0.6 / video.fps) return [];
+    return frame.boxes.map(([track, name, ...box]) => {
       const passed = this.#passages.byTrack.get(track)?.findLast((one) => one.t_s <= t_s);
-      const colour = passed ? COLOURS[kindOf(passed.verdict)] : SEEN;
-      this.#drawTrail(track, t_s, colour);
-      this.#drawBox(box, colour, `${this.#store.t(name)} ${track}`);
-    }
+      return {
+        track,
+        words: `${t(name)} ${track}`,
+        box: box.map((value) => value * this.#scale),
+        colour: passed ? COLOURS[kindOf(passed.verdict)] : SEEN,
+      };
+    });
   }
 
-  #drawTrail(track, t_s, colour) {
-    const path = new Path2D();
-    for (const [x, y] of this.#trails.of(track, t_s - TAIL_S, t_s)) path.lineTo(x * this.#scale, y * this.#scale);
-    this.#stroke(path, colour, 2);
+  /** Its box, and where it came from. */
+  #drawVehicle({ track, box: [x1, y1, x2, y2], colour }, t_s) {
+    const trail = new Path2D();
+    for (const [x, y] of this.#trails.of(track, t_s - TAIL_S, t_s)) trail.lineTo(x * this.#scale, y * this.#scale);
+    this.#stroke(trail, colour, 2);
+    const box = new Path2D();
+    box.rect(x1, y1, x2 - x1, y2 - y1);
+    this.#stroke(box, colour, 2);
   }
 
-  #drawBox(box, colour, words) {
-    const [x1, y1, x2, y2] = box.map((value) => value * this.#scale);
-    const path = new Path2D();
-    path.rect(x1, y1, x2 - x1, y2 - y1);
-    this.#stroke(path, colour, 2);
+  /** At the corner of its box at which it stood last, else at the first one that is free; nowhere where none is. */
+  #nameVehicle({ track, words, box: [x1, y1, x2, y2], colour }) {
     if (x2 - x1 < NAMED_PX) return;
-    const label = this.#label(words, colour);
-    this.#put(label, x1 - 1, y1 >= this.#height ? y1 - this.#height : y2);
+    const label = this.#labels.of(words, colour);
+    const { height } = this.#labels;
+    const [above, below, right] = [y1 - height, y2, x2 + 1 - label.width];
+    const corners = [
+      [x1 - 1, above],
+      [x1 - 1, below],
+      [right, above],
+      [right, below],
+    ];
+    const isInside = ([, y]) => y >= 0 && y + height <= this.#canvas.clientHeight;
+    const inOrder = [this.#corners.get(track) ?? 0, ...corners.keys()];
+    const found = inOrder.find((place) => isInside(corners[place]) && this.#labels.fits(label, corners[place]));
+    if (found !== undefined) this.#corners.set(track, found);
   }
 
   /** A line that stands out from dark and bright ground alike. */
@@ -116,28 +132,27 @@ export class Overlay {
   }
 
   #drawPhases(t_s) {
-    let top = 8;
-    for (const [group, { source, bands }] of Object.entries(this.#store.judged?.lamps ?? {})) {
+    const { judged, t } = this.#store;
+    for (const [group, { source, bands }] of Object.entries(judged?.lamps ?? {})) {
       const band = bandAt(bands, t_s);
       if (!band && source !== "none") continue; // not watched that far
       const [, , phase, fault] = band ?? [0, 0, "unknown", null];
-      const said = source === "none" ? this.#store.t("no lamps known") : phaseWords(this.#store, phase, fault);
-      const label = this.#label(`${group}: ${said}`, INK, (context) => drawLamp(context, phase, this.#height / 2));
-      this.#put(label, 8, top);
-      top += this.#height + 4;
+      const said = source === "none" ? t("no lamps known") : phaseWords(this.#store, phase, fault);
+      const lamp = (context) => drawLamp(context, phase, this.#labels.height / 2);
+      this.#labels.putBelow(this.#labels.of(`${group}: ${said}`, INK, lamp), [8, 8]);
     }
   }
 
   /** For a few seconds after each crossing: where it was, and what is said of it. Newer ones give way downwards. */
   #drawVerdicts(t_s) {
-    const taken = [];
     for (const passage of this.#passages.all) {
       if (passage.t_s > t_s || t_s >= passage.t_s + MARK_S) continue;
       const [x, y] = passage.at_px.map((value) => value * this.#scale);
       const colour = COLOURS[kindOf(passage.verdict)];
       this.#drawShape(passage.verdict, x, y, colour);
-      const label = this.#label(verdictWords(this.#store, passage), colour);
-      this.#put(label, ...this.#free(taken, x - label.width_px / 2, y + BELOW, label.width_px));
+      const label = this.#labels.of(verdictWords(this.#store, passage), colour);
+      const top = Math.min(y + BELOW, this.#canvas.clientHeight - this.#labels.height - 4);
+      this.#labels.putBelow(label, [x - label.width / 2, top]);
     }
   }
 
@@ -153,56 +168,6 @@ export class Overlay {
     context.fillStyle = colour;
     context.fill(this.#shapes.get(verdict), "evenodd");
     context.restore();
-  }
-
-  /** Where a label finds room: inside the picture, and below those that stand there already. */
-  #free(taken, x, y, width) {
-    const { clientWidth, clientHeight } = this.#canvas;
-    const left = Math.max(4, Math.min(x, clientWidth - width - 4));
-    let top = Math.min(y, clientHeight - this.#height - 4);
-    const step = this.#height + 3;
-    const covers = (one) => Math.abs(one.top - top) < step && one.left < left + width && left < one.left + one.width;
-    while (taken.some(covers)) top += step;
-    taken.push({ left, top, width });
-    return [left, top];
-  }
-
-  #put(label, x, y) {
-    this.#context.drawImage(label.image, Math.max(x, 0), y, label.width_px, this.#height);
-  }
-
-  /** Words on a dark ground, drawn at their first use. `sign` draws what stands before them. */
-  #label(words, colour, sign = null) {
-    const key = `${colour}${words}`;
-    const known = this.#words.get(key);
-    if (known) return known;
-    if (this.#words.size >= MAX_WORDS) this.#words.clear();
-    const label = this.#written(words, colour, sign);
-    this.#words.set(key, label);
-    return label;
-  }
-
-  #written(words, colour, sign) {
-    const image = document.createElement("canvas");
-    const context = image.getContext("2d");
-    const height = this.#height;
-    const font = `600 ${height * 0.6}px ${FACES}`;
-    context.font = font;
-    const room = sign ? 18 : 0;
-    const width_px = Math.ceil(context.measureText(words).width) + 14 + room;
-    image.width = Math.ceil(width_px * this.#ratio);
-    image.height = Math.ceil(height * this.#ratio);
-    context.scale(image.width / width_px, image.height / height);
-    context.fillStyle = GROUND;
-    context.beginPath();
-    context.roundRect(0, 0, width_px, height, 4);
-    context.fill();
-    sign?.(context);
-    context.font = font;
-    context.textBaseline = "middle";
-    context.fillStyle = colour;
-    context.fillText(words, 7 + room, height / 2 + 0.5);
-    return { image, width_px };
   }
 }
 

@@ -20,15 +20,16 @@ export class Page {
 
   constructor(store, elements) {
     this.store = store;
+    this.t = store.t;
     this.view = elements.view;
     this.history = new History(store);
     this.stage = new Stage(elements.view, elements.layers, elements.stage, store.video.size_px, () => this.refresh());
     this.pen = new Pen(this.stage, () => this.refresh());
     this.drawing = new Drawing(this);
     this.chosen = { lanes: 0, signal_groups: 0, masks: 0 };
-    this.parts = {}; // by step: { shapes(), backdrop(), render() }
+    this.parts = {}; // by step: { shapes(), backdrop(), render(), entered(), left() }
     this.onRefresh(() => this.drawing.render());
-    for (const name of ["site", "judged", "problem", "proposal", "watch", "saved"]) {
+    for (const name of ["site", "judged", "problem", "proposal", "watch", "saved", "connection", "take", "wires"]) {
       store.addEventListener(name, () => this.refresh());
     }
   }
@@ -37,8 +38,9 @@ export class Page {
     return this.store.site;
   }
 
-  t(english, values) {
-    return this.store.t(english, values);
+  /** Whether the open step is one in which the picture is drawn in. */
+  get isDrawing() {
+    return Boolean(this.parts[this.step]?.shapes);
   }
 
   onRefresh(render) {
@@ -59,7 +61,9 @@ export class Page {
     if (step === this.step) return;
     this.pen.giveUp();
     this.dismissOffer();
+    this.parts[this.step]?.left?.();
     this.step = step;
+    this.parts[step]?.entered?.();
     this.refresh();
   }
 
@@ -123,14 +127,14 @@ export class Page {
 
   // Painted edges
 
-  /** The painted edge at a line, null where there is none. */
+  /** The painted edge at a line, null where there is none, undefined where nobody could say. */
   async edgeAt(line) {
     try {
       const edge = await this.store.snap(line);
       return edge && edge.some((end, place) => distance(end, line[place]) > SAME_PX) ? edge : null;
     } catch (refusal) {
-      this.say(refusal.message);
-      return null;
+      this.say(this.store.why(refusal));
+      return undefined;
     }
   }
 
@@ -159,5 +163,10 @@ export class Page {
   say(words) {
     this.said = words;
     this.refresh();
+  }
+
+  /** Watch the recording again, with the detector's region as it is drawn now. */
+  watchAgain() {
+    this.store.watchAgain().catch((refusal) => this.say(this.store.why(refusal)));
   }
 }

@@ -1,7 +1,8 @@
 // The list of passages: what the drawings in the film and on the time axis say, in words, each with a jump to it.
 
+import { seconds } from "./figures.js";
 import { h, show } from "./markup.js";
-import { iconOf, seconds, VERDICTS } from "./verdicts.js";
+import { iconOf, VERDICTS } from "./verdicts.js";
 
 export class Passages {
   #element;
@@ -27,8 +28,16 @@ export class Passages {
 
   draw() {
     const passages = this.shown;
-    show(this.#element, this.#filter(), passages.length ? null : this.#none(),
-      h("ol", { class: "passages", key: "list" }, passages.map((one) => this.#row(one))));
+    show(
+      this.#element,
+      this.#filter(),
+      passages.length ? null : this.#none(),
+      h(
+        "ol",
+        { class: "passages", key: "list" },
+        passages.map((one) => this.#row(one)),
+      ),
+    );
   }
 
   /** Mark the last passage before this instant, and bring it into the list's sight. */
@@ -47,15 +56,22 @@ export class Passages {
   }
 
   #filter() {
-    const { t } = this.#words;
+    const { t } = this.#store;
     const counts = new Map();
     for (const { verdict } of this.#store.judged?.passages ?? []) counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
     const all = [...counts.values()].reduce((sum, count) => sum + count, 0);
     const options = VERDICTS.filter((one) => counts.has(one) || one === this.#only);
-    return h("label", { key: "filter" }, t("Verdict"),
-      h("select", { onchange: (event) => this.#choose(event.target.value), value: this.#only },
+    return h(
+      "label",
+      { key: "filter" },
+      t("Verdict"),
+      h(
+        "select",
+        { onchange: (event) => this.#choose(event.target.value), value: this.#only },
         h("option", { value: "" }, `${t("all")} (${all})`),
-        options.map((one) => h("option", { key: one, value: one }, `${t(`verdict ${one}`)} (${counts.get(one) ?? 0})`))));
+        options.map((one) => h("option", { key: one, value: one }, `${t(`verdict ${one}`)} (${counts.get(one) ?? 0})`)),
+      ),
+    );
   }
 
   #choose(verdict) {
@@ -65,25 +81,31 @@ export class Passages {
   }
 
   #none() {
-    const { t } = this.#words;
+    const { t } = this.#store;
     const done = this.#store.watch?.done;
     const said = done ? t("No vehicle crossed a stop line.") : t("No vehicle has crossed a stop line yet.");
     return h("p", { class: "none", key: "none" }, said);
   }
 
   #row(passage) {
-    const { t } = this.#words;
+    const { t } = this.#store;
     const isNow = keyOf(this.#now) === keyOf(passage);
-    return h("li", { key: keyOf(passage) },
-      h("button", { type: "button", "aria-current": isNow && "true", onclick: () => this.#jump(passage) },
+    return h(
+      "li",
+      { key: keyOf(passage) },
+      h(
+        "button",
+        { type: "button", "aria-current": isNow && "true", onclick: () => this.#jump(passage) },
         h("span", { class: "at" }, seconds(passage.t_s)),
         h("span", { class: "verdict" }, iconOf(passage.verdict), t(`verdict ${passage.verdict}`)),
-        h("span", { class: "more" }, [passage.lane, t(passage.class), ...this.#more(passage)].join(" · "))));
+        h("span", { class: "more" }, [passage.lane, t(passage.class), ...this.#more(passage)].join(" · ")),
+      ),
+    );
   }
 
   /** Red time, fault and doubts, as far as there are any. */
   #more({ red_s, red_at_least_s, fault, doubts, confirm_s }) {
-    const { t } = this.#words;
+    const { t } = this.#store;
     return [
       red_s === null ? null : t("red for {time}", { time: seconds(red_s) }),
       red_at_least_s === null ? null : t("at least {time}", { time: seconds(red_at_least_s) }),
@@ -91,10 +113,6 @@ export class Passages {
       confirm_s === null ? t("did not reach the confirm line in time") : null,
       ...doubts.map((doubt) => t(`doubt ${doubt}`)),
     ].filter(Boolean);
-  }
-
-  get #words() {
-    return { t: (english, values) => this.#store.t(english, values) };
   }
 }
 

@@ -1,8 +1,9 @@
-// Plane geometry of what is drawn: points are [x, y] in the picture's pixels, y downwards; boxes [left, top, right, bottom].
+// Plane geometry of what is drawn: points are [x, y] in the picture's pixels, y downwards; boxes [left, top, right,
+// bottom].
 
 export const plus = ([x, y], [dx, dy]) => [x + dx, y + dy];
 export const minus = ([x, y], [dx, dy]) => [x - dx, y - dy];
-export const times = ([x, y], factor) => [x * factor, y * factor];
+const times = ([x, y], factor) => [x * factor, y * factor];
 export const middle = (points) => times(points.reduce(plus), 1 / points.length);
 export const distance = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
 /** To a tenth of a pixel: what is drawn by hand is no finer. */

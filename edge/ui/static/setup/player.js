@@ -1,5 +1,5 @@
-// Plays the recording and tells which of its pictures is shown. While the recording is still being watched it plays as far
-// as that has come, waits there and goes on.
+// Plays the recording and tells which of its pictures is shown. While the recording is still being watched it plays as
+// far as that has come, waits there and goes on.
 
 const SPEEDS = [0.25, 0.5, 1, 2, 4];
 const AHEAD_S = 0.8; // how much must have been watched before a player that waits goes on

@@ -2,6 +2,7 @@
 
 import { distance, middle } from "./plane.js";
 
+const SHAKY = 0.15; // of a lamp's size
 const LANE_KEYS = ["stop_line_px", "confirm_line_px", "direction", "contact"];
 
 /** For each proposed lane the drawn one that it means, by its place, or -1: the nearest whose stop lines meet. */
@@ -27,9 +28,22 @@ function apart(one, other) {
 export const differing = (lane, proposed) =>
   LANE_KEYS.filter((key) => key in proposed && !same(lane[key], proposed[key]));
 
+/** Whether a signal head is drawn where it is proposed, but for how a hand shakes. */
+export const sameHead = (view, proposed) =>
+  same(Object.keys(view).sort(), Object.keys(proposed).sort()) &&
+  Object.entries(proposed).every(([lamp, box]) => nearlySame(view[lamp], box));
+
+function nearlySame(drawn, box) {
+  const shaky = SHAKY * Math.min(box[2] - box[0], box[3] - box[1]);
+  return drawn.every((edge, side) => Math.abs(edge - box[side]) <= shaky);
+}
+
 export const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 
-/** What a value rests on: the note at its place, at one in it, or at the nearest table around it; "" where there is none. */
+/**
+ * What a value rests on: the note at its place, at one in it, or at the nearest table around it; "" where there is
+ * none.
+ */
 export function noteAt(notes, place) {
   const within = Object.keys(notes).find((one) => `${one}.`.startsWith(`${place}.`));
   const keys = place.split(".");
@@ -56,7 +70,10 @@ export function takeAll(site, proposal) {
 }
 
 /** Whether nothing is proposed that is not in the draft already. */
-export const isTaken = (site, proposal) => same(sorted(site), sorted(takeAll(site, proposal)));
+export const isTaken = (site, proposal) => alike(site, takeAll(site, proposal));
+
+/** The same, in whatever order the keys of its tables stand. */
+export const alike = (a, b) => same(sorted(a), sorted(b));
 
 function sorted(value) {
   if (Array.isArray(value)) return value.map(sorted);

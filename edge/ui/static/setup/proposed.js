@@ -7,19 +7,16 @@ import { noteAt } from "./proposals.js";
 /** What a value that is as proposed rests on. */
 export function restsOn(page, place) {
   const note = noteAt(page.store.notes, place);
-  return (
-    note &&
-    h("p", { key: `rests ${place}`, class: "soft hint" }, page.t("As proposed:"), " ", h("span", { lang: "en" }, note))
-  );
+  return note && h("p", { key: `rests ${place}`, class: "soft hint" }, page.t("As proposed:"), " ", note);
 }
 
-/** `place` is where the value stands in the proposal; what it rests on is told in English, as the site file's comments are. */
+/** `place` is where the value stands in the proposal. */
 export function proposedRow(page, { key, name, place, words, take }) {
   return h(
     "div",
     { key, class: "difference" },
     h("strong", {}, page.t("Proposed: {name}", { name })),
     button(words ?? page.t("Take it"), take),
-    h("p", { lang: "en" }, noteAt(page.store.notes, place)),
+    h("p", {}, noteAt(page.store.notes, place)),
   );
 }

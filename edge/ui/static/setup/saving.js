@@ -9,68 +9,82 @@ export class Saving {
   #place;
   #by = "";
   #busy = false;
-  #done = null; // { file, commissioned }
+  #tried = false; // to save what cannot be saved
+  #done = null; // { file, commissioned, next }
   #refused = "";
 
   constructor(page, place) {
     this.#page = page;
     this.#place = place;
-    page.store.addEventListener("site", () => (this.#done = null));
+    page.store.addEventListener("site", () => {
+      this.#tried = false;
+      if (!this.#busy) this.#done = null;
+    });
   }
 
   get state() {
-    const page = this.#page;
-    const { save, problem } = page.store;
-    if (problem) return { level: "open", words: page.t("not yet possible") };
-    return save.saved ? { level: "good", words: page.t("saved") } : { level: "open", words: page.t("not saved") };
+    const { t, store } = this.#page;
+    if (store.problem) return { level: "open", words: t("not yet possible") };
+    return store.isSaved ? { level: "good", words: t("saved") } : { level: "open", words: t("not saved") };
   }
 
   render() {
-    const page = this.#page;
-    const { site, store } = page;
-    const node = store.save.node;
+    const { store } = this.#page;
     show(
       this.#place,
-      h(
-        "form",
-        { class: "fields", onsubmit: (event) => this.#submit(event) },
-        text(page.t("Short name of the site"), site.site?.id ?? "", (id) => page.write("site.id", id), {
-          maxlength: 64,
-        }),
-        text(page.t("Its name in full"), site.site?.name ?? "", (name) => this.#name(name), { maxlength: 200 }),
-        node &&
-          h(
-            "label",
-            { key: "by" },
-            page.t("Who commissions it"),
-            h("input", {
-              type: "text",
-              maxlength: 200,
-              required: true,
-              autocomplete: "name",
-              value: this.#by,
-              oninput: (event) => (this.#by = event.target.value),
-            }),
-          ),
-        h("p", { key: "file", class: "soft wide" }, this.#where(store.save)),
-        h(
-          "button",
-          { key: "save", type: "submit", class: "confirm wide", disabled: this.#busy },
-          node ? page.t("Save and commission") : page.t("Save"),
-        ),
-      ),
-      store.problem &&
-        h("p", { key: "problem", class: "note open" }, page.t("Not yet possible. {words}", { words: findingIn(page) })),
+      h("form", { class: "fields", onsubmit: (event) => this.#submit(event) }, this.#fields(), this.#button()),
+      store.problem && this.#impossible(),
       this.#refused && h("p", { key: "refused", class: "note bad", role: "alert" }, this.#refused),
-      this.#done && this.#told(),
+      this.#done && this.#told(this.#done),
     );
   }
 
-  #where({ file, exists }) {
+  #fields() {
     const page = this.#page;
-    return exists
-      ? page.t("Writes {file}. Comments in it are kept.", { file })
-      : page.t("Writes {file}, a new file.", { file });
+    const { t, site, store } = page;
+    const write = (id) => page.write("site.id", id);
+    return [
+      text(t("Short name of the site"), site.site?.id ?? "", write, { maxlength: 64 }),
+      text(t("Its name in full"), site.site?.name ?? "", (name) => this.#name(name), { maxlength: 200 }),
+      store.save.node && this.#who(),
+      h("p", { key: "file", class: "soft wide" }, this.#where(store.save)),
+    ];
+  }
+
+  #who() {
+    const field = {
+      type: "text",
+      maxlength: 200,
+      required: true,
+      autocomplete: "name",
+      value: this.#by,
+      oninput: (event) => (this.#by = event.target.value),
+    };
+    return h("label", { key: "by" }, this.#page.t("Who commissions it"), h("input", field));
+  }
+
+  #where({ file, exists }) {
+    const { t } = this.#page;
+    return exists ? t("Writes {file}. Comments in it are kept.", { file }) : t("Writes {file}, a new file.", { file });
+  }
+
+  #button() {
+    const { t, store } = this.#page;
+    const words = store.save.node ? t("Save and commission") : t("Save");
+    const busy = store.save.node ? t("Saving and commissioning …") : t("Saving …");
+    return button(this.#busy ? busy : words, null, {
+      key: "save",
+      type: "submit",
+      class: "confirm wide",
+      disabled: this.#busy,
+    });
+  }
+
+  /** Told anew, as an alert, to whoever tries all the same. */
+  #impossible() {
+    const words = this.#page.t("Not yet possible. {words}", { words: findingIn(this.#page) });
+    if (this.#tried) return h("p", { key: "impossible", class: "note bad", role: "alert" }, words);
+    return h("p", { key: "not yet", class: "note open" }, words);
   }
 
   #name(name) {
@@ -88,22 +102,16 @@ export class Saving {
     this.#page.refresh();
     try {
       this.#done = await this.#page.store.write(this.#by.trim());
+      this.#tried = this.#done === null;
     } catch (refusal) {
-      this.#refused = refusal.message;
+      this.#refused = this.#page.store.why(refusal);
     }
     this.#busy = false;
     this.#page.refresh();
   }
 
-  #told() {
-    const page = this.#page;
-    const { file, commissioned } = this.#done;
-    const { store } = page;
-    const said = commissioned ? page.t("Commissioned by {by} at {at}.", commissioned) : "";
-    const next = store.save.node
-      ? page.t("The node may be armed with it: start it with")
-      : page.t("Look at the whole recording with it:");
-    const command = store.save.node ? `stopline run SOURCE --site ${file} --node node.toml` : this.#replay(file);
+  #told({ file, commissioned, next }) {
+    const { t, store } = this.#page;
     return h(
       "section",
       { key: "done", class: "outcome good", role: "status" },
@@ -111,17 +119,20 @@ export class Saving {
       h(
         "div",
         {},
-        h("h2", {}, page.t("{file} is written.", { file })),
-        h("p", {}, said ? `${said} ` : "", next),
-        h("pre", {}, command),
+        h("h2", {}, t("{file} is written.", { file })),
+        commissioned && h("p", { key: "by" }, t("Commissioned by {by} at {at}.", commissioned)),
+        !store.isSaved && h("p", { key: "more" }, t("What was changed meanwhile is not in it: save once more.")),
+        next && this.#next(next),
       ),
     );
   }
 
-  /** The command that judges the whole recording by the file, with lamps from where they came from here. */
-  #replay(file) {
-    const { video, judged } = this.#page.store;
-    const recorded = Object.values(judged?.lamps ?? {}).some(({ source }) => source === "timeline");
-    return `stopline replay ${video.name} --site ${file} --signal ${recorded ? "lamps.csv" : "view"} --out out`;
+  #next({ what, command }) {
+    const { t } = this.#page;
+    const words = {
+      run: t("The node may be armed with it: start it with"),
+      replay: t("Look at the whole recording with it:"),
+    };
+    return [h("p", { key: "next" }, words[what]), h("pre", { key: "command" }, command)];
   }
 }

@@ -27,7 +27,7 @@ export const KINDS = {
 };
 
 /** Where the arrow of a way ends. */
-export function tipOf(value, shape, pixel) {
+function tipOf(value, shape, pixel) {
   const [dx, dy] = unit(value);
   return plus(shape.from, [dx * WAY_PX * pixel, dy * WAY_PX * pixel]);
 }

@@ -36,6 +36,11 @@ export class Stage {
     return this.#scale;
   }
 
+  /** How wide the picture is shown, in CSS pixels. */
+  get width() {
+    return this.#view.clientWidth;
+  }
+
   /** How many of the picture's pixels one of the screen's shows. */
   get pixel() {
     return this.size[0] / (this.#view.clientWidth * this.#scale || 1);
@@ -67,11 +72,11 @@ export class Stage {
     this.#move(1, [0, 0]);
   }
 
-  /** Zoom in until a part of the picture fills a third of the view. */
-  closeUp([left, top, right, bottom]) {
+  /** Zoom in until a part of the picture fills a share of the view, of its width or its height. */
+  closeUp([left, top, right, bottom], share = 1 / 3) {
     const { width, height } = this.#view.getBoundingClientRect();
     const perPixel = width / this.size[0];
-    const wanted = Math.min(width / (right - left), height / (bottom - top)) / perPixel / 3;
+    const wanted = (share * Math.min(width / (right - left), height / (bottom - top))) / perPixel;
     const scale = Math.min(Math.max(wanted, 1), LARGEST);
     const centre = [(left + right) / 2, (top + bottom) / 2].map((part) => part * perPixel * scale);
     this.#move(scale, [width / 2 - centre[0], height / 2 - centre[1]]);

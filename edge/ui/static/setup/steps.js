@@ -3,7 +3,7 @@
 import { findingIn } from "./findings.js";
 import { h, show } from "./markup.js";
 
-export const STEPS = ["lanes", "lamps", "ground", "masks", "trial", "saving"];
+const STEPS = ["lanes", "lamps", "ground", "masks", "trial", "saving"];
 const SIGNS = { good: "✓", open: "!", free: "○" };
 const OF_TABLES = {
   lanes: "lanes",
@@ -15,7 +15,7 @@ const OF_TABLES = {
 };
 
 /** The step that a place in the site file belongs to. */
-export const stepOf = (place) => OF_TABLES[place.split(".")[0]] ?? "saving";
+const stepOf = (place) => OF_TABLES[place.split(".")[0]] ?? "saving";
 
 export class Steps {
   #page;
@@ -56,9 +56,16 @@ export class Steps {
     if (step !== "trial") return page.parts[step].state;
     const { watch, judged } = page.store;
     if (!watch.done) return { level: "free", words: page.t("watching the recording …") };
-    const count = judged?.passages.length ?? 0;
-    const against = judged?.passages.filter(({ verdict }) => verdict === "violation").length ?? 0;
-    if (count === 1) return { level: "good", words: page.t("1 passage, {against} on red", { against }) };
-    return { level: count ? "good" : "open", words: page.t("{count} passages, {against} on red", { count, against }) };
+    const passages = judged?.passages ?? [];
+    return { level: passages.length ? "good" : "open", words: this.#counted(passages) };
+  }
+
+  #counted(passages) {
+    const { t } = this.#page;
+    const against = passages.filter(({ verdict }) => verdict === "violation").length;
+    return [
+      passages.length === 1 ? t("1 passage") : t("{count} passages", { count: passages.length }),
+      against === 1 ? t("1 violation") : t("{count} violations", { count: against }),
+    ].join(", ");
   }
 }

@@ -1,17 +1,21 @@
-// The time axis: what the lamps of each signal group showed, who crossed which lane's line and how that is judged, how far
-// the recording has been watched, and where the player is. A slider for the keyboard; a pointer jumps or drags.
+// The time axis: what the lamps of each signal group showed, who crossed which lane's line and how that is judged, how
+// far the recording has been watched, and where the player is. A slider for the keyboard; a pointer jumps or drags.
 
+import { seconds } from "./figures.js";
+import { fitted, widthOf } from "./letters.js";
 import { h, show } from "./markup.js";
-import { bandAt, kindOf, phaseWords, seconds, shapeOf, verdictWords } from "./verdicts.js";
+import { PATTERNED, PATTERNS } from "./patterns.js";
+import { bandAt, cutAt, kindOf, phaseWords, shapeOf, verdictWords } from "./verdicts.js";
 
 const STEPS_S = [0.5, 1, 2, 5, 10, 15, 30, 60, 120];
 const STEP_PX = 64; // ticks lie no nearer
 const ROW = 20;
 const GAP = 5;
-const RULER = 20;
+const RULER = 24;
 const END_PX = 16;
-const LETTER_PX = 7.2; // about; words that find no room in a band are left out
-
+const NAME_PX = 12; // the size of the letters of a name, as trial.css has it
+const WORD_PX = 11; // and of words in a band
+const BOLD = 600;
 export class Timeline {
   #store;
   #player;
@@ -58,7 +62,13 @@ export class Timeline {
     const height = RULER + rows.length * (ROW + GAP) + GAP;
     this.#picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.#picture.setAttribute("height", height);
-    show(this.#picture, PATTERNS, this.#ruler(height), this.#progress(), rows.map((row, at) => this.#row(row, at)));
+    show(
+      this.#picture,
+      PATTERNS,
+      this.#ruler(height),
+      this.#progress(),
+      rows.map((row, at) => this.#row(row, at)),
+    );
     this.move();
   }
 
@@ -109,12 +119,15 @@ export class Timeline {
 
   #row({ name, draw }, at) {
     const top = RULER + GAP + at * (ROW + GAP);
-    const most = Math.floor((this.#edge - 12) / LETTER_PX);
-    const said = name.length > most ? `${name.slice(0, most - 1)}…` : name;
+    const said = fitted(name, this.#edge - 12, NAME_PX);
     const rail = { class: "rail", x: this.#edge, y: top, width: this.#width - this.#edge - END_PX, height: ROW, rx: 3 };
-    return h("g", { key: `row ${name} ${at}` },
+    return h(
+      "g",
+      { key: `row ${name} ${at}` },
       h("text", { class: "name", x: this.#edge - 8, y: top + ROW / 2 }, said, h("title", {}, name)),
-      h("rect", rail), draw(top));
+      h("rect", rail),
+      draw(top),
+    );
   }
 
   #ruler(height) {
@@ -123,9 +136,18 @@ export class Timeline {
     const step = STEPS_S.find((one) => one * perSecond >= STEP_PX) ?? STEPS_S.at(-1);
     const ticks = [];
     for (let t_s = Math.ceil(first_s / step) * step; t_s <= last_s; t_s += step) ticks.push(t_s);
-    return ticks.map((t_s) => h("g", { key: `tick ${t_s}` },
-      h("line", { class: "tick", x1: this.#x(t_s), x2: this.#x(t_s), y1: RULER - 6, y2: height }),
-      h("text", { class: "at", x: this.#x(t_s), y: 9 }, seconds(t_s, step < 1 ? 1 : 0))));
+    return ticks.map((t_s) => this.#tick(t_s, height, seconds(t_s, step < 1 ? 1 : 0)));
+  }
+
+  #tick(t_s, height, said) {
+    const x = this.#x(t_s);
+    const first = x <= this.#edge ? " first" : ""; // it stands behind its tick, clear of the names
+    return h(
+      "g",
+      { key: `tick ${t_s}` },
+      h("line", { class: "tick", x1: x, x2: x, y1: RULER - 6, y2: height }),
+      h("text", { class: `at${first}`, x, y: 9 }, said),
+    );
   }
 
   /** How far it has been watched, and judged. */
@@ -133,18 +155,19 @@ export class Timeline {
     const { watch, judged } = this.#store;
     const bar = (name, to_s) =>
       h("rect", { key: name, class: name, x: this.#edge, y: RULER - 3, height: 3, width: this.#x(to_s) - this.#edge });
-    return [bar("watched", watch?.until_s ?? 0), bar("judged", judged?.until_s ?? 0)];
+    return [bar("watched", watch.until_s), bar("judged", judged?.until_s ?? 0)];
   }
 
   #lamps(group, { bands, seen, source }, top) {
     if (source === "none") {
       return h("text", { class: "said", x: this.#edge + 6, y: top + ROW / 2 }, this.#store.t("no lamps known"));
     }
-    const beside = source === "timeline" && seen; // recorded; what is seen in the picture stands below it
+    const beside = source !== "view" && seen; // recorded; what is seen in the picture stands below it
     const height = beside ? ROW - 6 : ROW;
+    const below = beside ? cutAt(seen, this.#store.watch.until_s) : [];
     return [
       bands.map((band) => this.#band(group, band, top, height)),
-      beside ? seen.map((band) => this.#band(group, band, top + height + 1, 5, " seen")) : null,
+      below.map((band) => this.#band(group, band, top + height + 1, 5, " seen")),
     ];
   }
 
@@ -152,25 +175,45 @@ export class Timeline {
     const [x1, x2] = [this.#x(from_s), this.#x(to_s)];
     if (x2 <= x1) return null;
     const said = phaseWords(this.#store, phase, fault);
-    const fits = height > 10 && said.length * LETTER_PX + 8 < x2 - x1;
     const shape = { class: `band phase-${phase}`, x: x1, y: top, width: x2 - x1, height };
     if (phase in PATTERNED) shape.fill = `url(#${PATTERNED[phase]})`;
-    return h("g", { key: `band${kind} ${from_s}` },
+    return h(
+      "g",
+      { key: `band${kind} ${from_s}` },
       h("rect", shape, h("title", {}, `${group}: ${said}, ${seconds(from_s)} – ${seconds(to_s)}`)),
-      fits ? h("text", { class: `in phase-${phase}`, x: x1 + 6, y: top + height / 2 }, said) : null);
+      this.#inBand(said, phase, shape),
+    );
+  }
+
+  /** Words in a band where they find room; on a pattern they have a plain ground of their own. */
+  #inBand(said, phase, { x, y, width, height }) {
+    const wide = widthOf(said, WORD_PX, BOLD);
+    if (height <= 10 || wide + 12 > width) return null;
+    const plate = { class: "plate", x: x + 2, y: y + 1, width: wide + 8, height: height - 2, rx: 2 };
+    return [
+      phase in PATTERNED && h("rect", plate),
+      h("text", { class: `in phase-${phase}`, x: x + 6, y: y + height / 2 }, said),
+    ];
   }
 
   #crossings(lane, passages, top) {
-    return passages.flatMap((one, number) => one.lane === lane ? [this.#crossing(one, number, top)] : []);
+    return passages.flatMap((one, number) => (one.lane === lane ? [this.#crossing(one, number, top)] : []));
   }
 
   #crossing(passage, number, top) {
     const place = `translate(${this.#x(passage.t_s).toFixed(1)} ${top + ROW / 2})`;
     const faint = this.#shows(passage) ? "" : " faint";
-    const attributes = { key: `crossing ${number}`, class: `crossing is-${kindOf(passage.verdict)}${faint}`, transform: place };
-    return h("g", { ...attributes, "data-number": number },
+    const attributes = {
+      key: `crossing ${number}`,
+      class: `crossing is-${kindOf(passage.verdict)}${faint}`,
+      transform: place,
+    };
+    return h(
+      "g",
+      { ...attributes, "data-number": number },
       h("path", { d: shapeOf(passage.verdict), "fill-rule": "evenodd" }),
-      h("title", {}, `${seconds(passage.t_s)}, ${passage.lane}: ${verdictWords(this.#store, passage)}`));
+      h("title", {}, `${seconds(passage.t_s)}, ${passage.lane}: ${verdictWords(this.#store, passage)}`),
+    );
   }
 
   #listen() {
@@ -211,13 +254,3 @@ export class Timeline {
 }
 
 const ENDS = ["pointerup", "pointercancel"];
-const PATTERNED = { fault: "pattern-fault", unknown: "pattern-unknown", red_amber: "pattern-red-amber" };
-
-/** Stripes, dots and bars for what a colour alone would not tell. */
-const PATTERNS = h("defs", { key: "patterns" },
-  h("pattern", { id: "pattern-fault", width: 8, height: 8, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
-    h("rect", { class: "pattern-ground", width: 8, height: 8 }), h("rect", { class: "pattern-fault", width: 4, height: 8 })),
-  h("pattern", { id: "pattern-unknown", width: 6, height: 6, patternUnits: "userSpaceOnUse" },
-    h("rect", { class: "pattern-ground", width: 6, height: 6 }), h("circle", { class: "pattern-unknown", cx: 3, cy: 3, r: 1.3 })),
-  h("pattern", { id: "pattern-red-amber", width: 10, height: 10, patternUnits: "userSpaceOnUse" },
-    h("rect", { class: "phase-red", width: 10, height: 10 }), h("rect", { class: "phase-amber", y: 5, width: 10, height: 5 })));

@@ -1,6 +1,8 @@
-// The tools above the picture, the bar that says what is being asked for, and the keys that work everywhere on the page.
+// The tools above the picture, the bar that says what is being asked for, and the keys that work everywhere on the
+// page.
 
 import { button } from "./fields.js";
+import { figure } from "./figures.js";
 import { h, show } from "./markup.js";
 
 const CLOSER = 1.5;
@@ -35,7 +37,7 @@ export class Tools {
       tool("↷", page.t("Redo"), "Control+Shift+Z", () => history.redo(), !history.canRedo),
       h("span", { key: "gap", class: "gap" }),
       tool("−", page.t("Zoom out"), "-", () => stage.zoomBy(1 / CLOSER), stage.scale <= 1),
-      h("span", { key: "scale", class: "scale" }, `${Math.round(stage.scale * 100)} %`),
+      h("span", { key: "scale", class: "scale" }, `${figure(100 * stage.scale, 0)} %`),
       tool("+", page.t("Zoom in"), "+", () => stage.zoomBy(CLOSER)),
       tool("⤢", page.t("The whole picture"), "0", () => stage.whole(), stage.scale <= 1),
     );
@@ -44,8 +46,7 @@ export class Tools {
 
   /** What is asked for or offered, with the buttons that answer it. */
   #asked() {
-    const { pen, offer, said } = this.#page;
-    const t = (words) => this.#page.t(words);
+    const { pen, offer, said, t } = this.#page;
     const words = [pen.active && pen.words, offer && t("A painted edge was found here.")].filter(Boolean);
     return [
       h("p", { key: "words", role: "status" }, words.length ? words.join(" ") : said),

@@ -1,5 +1,7 @@
-// How a verdict is told: in words, and by a colour and a shape that belong together, so that nothing hangs on colour alone.
+// How a verdict is told: in words, and by a colour and a shape that belong together, so that nothing hangs on colour
+// alone.
 
+import { seconds } from "./figures.js";
 import { h } from "./markup.js";
 
 // Each shape lies around 0, 0 and fits a square of 12.
@@ -37,12 +39,6 @@ export function iconOf(verdict) {
   return h("svg", attributes, h("path", { d: shapeOf(verdict), "fill-rule": "evenodd" }));
 }
 
-/** Seconds as the reader writes them. */
-export function seconds(value, digits = 2) {
-  const shape = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return `${value.toLocaleString(document.documentElement.lang || "en", shape)} s`;
-}
-
 /** A verdict in words; a violation with its red time. */
 export function verdictWords(store, passage) {
   const said = store.t(`verdict ${passage.verdict}`);
@@ -55,7 +51,16 @@ export function phaseWords(store, phase, fault = null) {
   return fault ? store.t(`fault ${fault}`) : store.t(`phase ${phase}`);
 }
 
-/** The band of a list of bands, [from_s, to_s, …] each, that holds this instant, or undefined. The last one holds its end. */
+/**
+ * The band of a list of bands, [from_s, to_s, …] each, that holds this instant, or undefined. The last one holds its
+ * end.
+ */
 export function bandAt(bands, t_s) {
   return bands.find(([from_s, to_s]) => from_s <= t_s && t_s < to_s) ?? bands.findLast(([, to_s]) => to_s === t_s);
 }
+
+/** What of bands lies before an instant. */
+export const cutAt = (bands, end_s) =>
+  bands
+    .filter(([from_s]) => from_s < end_s)
+    .map(([from_s, to_s, ...shown]) => [from_s, Math.min(to_s, end_s), ...shown]);
