@@ -42,11 +42,15 @@ def first(browser: Browser, first_site: Path) -> Iterator[BrowserContext]:
 
     One page for all tests that leave behind nothing but a draft: who opens it draws the site file's first.
     """
-    from tests.ui.setuppage import RECORDING
+    from tests.ui.browsing import PICTURES
+    from tests.ui.setuppage import RECORDING, proposed
 
     with served(RECORDING.video, "--site", first_site, "--signal", RECORDING.folder / "lamps.csv") as running:
         context = browser.new_context(viewport={"width": 1200, "height": 960})
-        context.new_page().goto(running.address)
+        page = context.new_page()
+        page.goto(running.address)
+        if PICTURES:
+            proposed(page)  # pictures are of what a page looks like in the end
         yield context
         context.close()
 

@@ -47,6 +47,11 @@ def watched(page: Page) -> None:
     until(page, f"{STATE}.then(({{watch}}) => watch.done)", within_s=90)
 
 
+def proposed(page: Page) -> None:
+    """Wait until it has been watched and nothing more will be proposed."""
+    until(page, f"{STATE}.then(({{proposed}}) => proposed)", within_s=90)
+
+
 def address(context: BrowserContext) -> str:
     """Where the page of a context that was let in is."""
     return context.pages[0].url.partition("?")[0]

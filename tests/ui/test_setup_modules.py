@@ -118,3 +118,16 @@ def test_figures_are_written_as_the_reader_writes_them(page: Page) -> None:
         }"""
     )
     assert written == [["3.5", "9.0", "1102", "2.61 s"], *[["3,5", "9,0", "1102", "2,61 s"]] * 2]
+
+
+def test_lamps_drawn_where_they_are_proposed_are_not_proposed_again(page: Page) -> None:
+    same = page.evaluate(
+        """async () => {
+          const { sameHead } = await import("/static/setup/proposals.js");
+          const proposed = { red_px: [100, 20, 110, 30], amber_px: [100, 32, 110, 42], green_px: [100, 44, 110, 54] };
+          const red = (box) => ({ ...proposed, red_px: box });
+          return [red([101, 19, 111, 31]), red([102, 20, 112, 30]), { head_px: [100, 20, 110, 54] }]
+            .map((view) => sameHead(view, proposed));
+        }"""
+    )
+    assert same == [True, False, False]

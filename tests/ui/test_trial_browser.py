@@ -64,6 +64,7 @@ def page(first: BrowserContext) -> Iterator[BrowserPage]:
     with setuppage.opened(first) as shown:
         shown.set_viewport_size({"width": WIDTH, "height": HEIGHT})
         opened(shown)
+        until(shown, "player.seen_s === player.last_s")  # all that was seen is known to this tab, too
         yield shown
 
 
@@ -121,7 +122,7 @@ def test_overlay_keeps_up_while_the_detector_runs_again(page: BrowserPage, recor
     until(page, "player.drawn > 3")
     drawn, seconds, longest_ms = page.evaluate(
         """async () => {
-          const busy = () => /^watched|^waits/.test(document.querySelector(".transport .state").textContent);
+          const busy = () => player.seen_s < player.last_s;
           const [drawn, from] = [player.drawn, performance.now()];
           let [last, longest] = [from, 0];
           const shown = () => { longest = Math.max(longest, performance.now() - last); last = performance.now(); };
@@ -150,6 +151,7 @@ def test_a_picture_has_the_boxes_that_were_seen_in_it(page: BrowserPage, replays
     assert not drawn(page, [(before[0], before[3])])[0]
     assert len(rows(page)) == 4
     go(page, t_s + 0.2)
+    page.evaluate("scrollTo(0, 0)")
     picture(page, "trial-violation")
 
 
@@ -283,7 +285,7 @@ def test_passages_under_lamps_at_fault_are_those_of_a_replay(
         assert rows(page) == expected(replays.of(recording))
         go(page, 12)
         if PICTURES:
-            page.get_by_role("button", name="Take the proposal").wait_for(timeout=60_000)
+            setuppage.proposed(page)
         picture(page, "trial-lamp-fault")
 
 

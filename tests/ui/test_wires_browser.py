@@ -73,6 +73,7 @@ def test_wires_are_entered_seen_tried_and_saved(browser: Browser, node: Path) ->
             assert violations(page) == []
             page.locator("#rule").get_by_label("Red that is forgiven, in seconds").fill("0.7")
             page.keyboard.press("Tab")
+            page.evaluate("document.activeElement.blur()")
             picture(page, "setup-wires")
             known = state(page)
             assert known["judged"]["lamps"]["north"]["source"] == "none"

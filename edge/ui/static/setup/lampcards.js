@@ -1,5 +1,6 @@
 // The list of signal groups in step 2: a card a group, with what its lamps show over the recording as they are drawn.
 
+import { card } from "./cards.js";
 import { button, number, text } from "./fields.js";
 import { figure, seconds } from "./figures.js";
 import { LampReading, agreement, phaseAt, totals } from "./lampreading.js";
@@ -42,45 +43,26 @@ export class LampCards {
 
   #card(group, place) {
     const page = this.#page;
-    const chosen = page.chosenOf("signal_groups") === place;
-    const head = h(
-      "button",
-      {
-        type: "button",
-        class: "card-head",
-        "aria-expanded": String(chosen),
-        onclick: () => page.choose("signal_groups", place),
-      },
-      h("span", { class: `swatch phase ${this.#phaseNow(group)}` }),
-      h("strong", {}, group.id),
-      h("span", { class: "soft" }, this.#lamps.isRead(group) ? "" : page.t("lamps missing")),
-    );
-    return h(
-      "section",
-      {
-        key: `group ${place}`,
-        class: `card${chosen ? " chosen" : ""}${page.isWrong(`signal_groups.${place}`) ? " wrong" : ""}`,
-      },
-      head,
-      chosen &&
-        h(
-          "div",
-          { class: "card-body" },
-          this.#fields(group, place),
-          this.#drawActs(group, place),
-          !group.view &&
-            h(
-              "p",
-              { key: "small", class: "soft hint" },
-              page.t("Where the lamps are small, zoom in first: with the wheel, two fingers or +."),
-            ),
-          this.#rests(group),
-          this.#read(group),
-          this.#offers(place),
-          wiresOf(page, this.#lamps, group, place),
-          lampFigures(page, group, place),
-        ),
-    );
+    return card(page, "signal_groups", place, {
+      swatch: `phase ${this.#phaseNow(group)}`,
+      name: group.id,
+      aside: this.#lamps.isRead(group) ? "" : page.t("lamps missing"),
+      body: () => [
+        this.#fields(group, place),
+        this.#drawActs(group, place),
+        !group.view && this.#hint(),
+        this.#rests(group),
+        this.#read(group),
+        this.#offers(place),
+        wiresOf(page, this.#lamps, group, place),
+        lampFigures(page, group, place),
+      ],
+    });
+  }
+
+  #hint() {
+    const words = this.#page.t("Where the lamps are small, zoom in first: with the wheel, two fingers or +.");
+    return h("p", { key: "small", class: "soft hint" }, words);
   }
 
   #fields(group, place) {
@@ -189,12 +171,7 @@ export class LampCards {
   /** What came with the recording, while nothing is drawn that could be compared with it. */
   #comparable(known) {
     const words = this.#page.t("What these lamps showed is known. Drawn in the picture, they are compared with it.");
-    return h(
-      "div",
-      { key: "known" },
-      this.#strip(known.bands, this.#cameAs(known)),
-      h("p", { class: "soft" }, words),
-    );
+    return h("div", { key: "known" }, this.#strip(known.bands, this.#cameAs(known)), h("p", { class: "soft" }, words));
   }
 
   #cameAs({ source }) {

@@ -2,7 +2,7 @@
 
 import { LampCards } from "./lampcards.js";
 import { freeName } from "./lanes.js";
-import { same } from "./proposals.js";
+import { sameHead } from "./proposals.js";
 
 const LAMPS = ["red", "amber", "green"];
 
@@ -188,7 +188,7 @@ export class Lamps {
     const proposed = store.proposal?.signal_groups ?? [];
     return proposed
       .map((group, place) => ({ group, place, for: site.signal_groups.findIndex(({ id }) => id === group.id) }))
-      .filter(({ group }) => group.view && !site.signal_groups.some(({ view }) => view && same(view, group.view)));
+      .filter(({ group }) => group.view && !site.signal_groups.some(({ view }) => view && sameHead(view, group.view)));
   }
 
   take({ group }, place) {

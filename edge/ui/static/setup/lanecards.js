@@ -1,5 +1,6 @@
 // The list of lanes in step 1: a card a lane, with what can be done to it and what the program would have drawn.
 
+import { card } from "./cards.js";
 import { button, choice, text, tick } from "./fields.js";
 import { h, show } from "./markup.js";
 import { boxAround, sameWay, wayBetween } from "./plane.js";
@@ -37,37 +38,12 @@ export class LaneCards {
   }
 
   #card(lane, place) {
-    const page = this.#page;
-    const chosen = page.chosenOf("lanes") === place;
-    const head = h(
-      "button",
-      {
-        type: "button",
-        class: "card-head",
-        "aria-expanded": String(chosen),
-        onclick: () => page.choose("lanes", place),
-      },
-      h("span", { class: "swatch stop" }),
-      h("strong", {}, lane.id),
-      h("span", { class: "soft" }, lane.signal_group),
-    );
-    return h(
-      "section",
-      {
-        key: `lane ${place}`,
-        class: `card${chosen ? " chosen" : ""}${page.isWrong(`lanes.${place}`) ? " wrong" : ""}`,
-      },
-      head,
-      chosen &&
-        h(
-          "div",
-          { class: "card-body" },
-          this.#fields(lane, place),
-          this.#acts(lane, place),
-          this.#rests(lane),
-          this.#differences(place),
-        ),
-    );
+    return card(this.#page, "lanes", place, {
+      swatch: "stop",
+      name: lane.id,
+      aside: lane.signal_group,
+      body: () => [this.#fields(lane, place), this.#acts(lane, place), this.#rests(lane), this.#differences(place)],
+    });
   }
 
   #fields(lane, place) {
@@ -103,8 +79,8 @@ export class LaneCards {
     return h(
       "div",
       { class: "acts" },
-      button(t("Redraw the stop line"), () => lanes.redraw(place, "stop_line_px", along)),
-      button(t("Redraw the confirm line"), () => lanes.redraw(place, "confirm_line_px", past)),
+      button(t("Redraw stop line"), () => lanes.redraw(place, "stop_line_px", along)),
+      button(t("Redraw confirm line"), () => lanes.redraw(place, "confirm_line_px", past)),
       button(t("Snap it to the paint"), () => lanes.snapNow(place)),
       button(t("Look closer"), closer, { key: "closer" }),
       this.#arrowAct(lane, place),

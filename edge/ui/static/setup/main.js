@@ -25,13 +25,8 @@ else sayUnopened();
 function begin(store) {
   const film = element("film");
   const page = new Page(store, { view: element("view"), layers: element("layers"), stage: element("stage") });
-  page.parts = {
-    masks: new Masks(page, element("masks")),
-    ground: new Ground(page, element("ground")),
-    lanes: new Lanes(page, element("lanes")),
-    lamps: new Lamps(page, element("lamps"), () => store.video.first_s + film.currentTime),
-    saving: new Saving(page, element("saving")),
-  };
+  page.parts = stepsOf(page, () => store.video.first_s + film.currentTime);
+  const around = partsAround(page);
   const trial = makeTrial(page, {
     film,
     overlay: element("overlay"),
@@ -39,14 +34,6 @@ function begin(store) {
     timeline: element("timeline"),
     passages: element("passages"),
   });
-  const around = [
-    new Connection(page, element("connection")),
-    new Tools(page, element("tools"), element("asking")),
-    new Offering(page, element("proposal")),
-    new Rule(page, element("rule")),
-    new Taking(page, element("taking")),
-    new Steps(page),
-  ];
   page.onRefresh(() => {
     page.parts[page.step]?.render();
     for (const part of around) part.render();
@@ -56,6 +43,29 @@ function begin(store) {
   goOn(page);
   element("opening").remove();
   page.refresh();
+}
+
+/** What is drawn in each step; `now_s()` is the instant shown, in the recording's time. */
+function stepsOf(page, now_s) {
+  return {
+    masks: new Masks(page, element("masks")),
+    ground: new Ground(page, element("ground")),
+    lanes: new Lanes(page, element("lanes")),
+    lamps: new Lamps(page, element("lamps"), now_s),
+    saving: new Saving(page, element("saving")),
+  };
+}
+
+/** What is shown whichever step is open. */
+function partsAround(page) {
+  return [
+    new Connection(page, element("connection")),
+    new Tools(page, element("tools"), element("asking")),
+    new Offering(page, element("proposal")),
+    new Rule(page, element("rule")),
+    new Taking(page, element("taking")),
+    new Steps(page),
+  ];
 }
 
 /** With what this tab had before it was loaded anew; warn before it is left with what only the page knows. */

@@ -148,47 +148,50 @@ export class Masks {
   }
 
   #regionRow() {
-    const page = this.#page;
-    const { store } = page;
-    const region = page.site.detector?.region_px;
-    const proposed = store.proposal?.detector?.region_px;
+    const { t, site } = this.#page;
+    const region = site.detector?.region_px;
+    const words = region
+      ? t("Only this part of the picture: vehicles look larger in it.")
+      : t("The whole picture. In a smaller part vehicles look larger, which helps with a wide view.");
     return h(
       "div",
       { class: "region-row" },
-      h(
-        "p",
-        { class: "soft" },
-        region
-          ? page.t("Only this part of the picture: vehicles look larger in it.")
-          : page.t("The whole picture. In a smaller part vehicles look larger, which helps with a wide view."),
-      ),
+      h("p", { class: "soft" }, words),
       h(
         "div",
         { class: "row" },
-        button(region ? page.t("Draw the part anew") : page.t("Draw a part"), () => this.#drawRegion()),
-        region && button(page.t("Take the whole picture"), () => this.#removeRegion(), { class: "quiet" }),
+        button(region ? t("Draw the part anew") : t("Draw a part"), () => this.#drawRegion()),
+        region && button(t("Take the whole picture"), () => this.#removeRegion(), { class: "quiet" }),
       ),
-      proposed &&
-        !same(proposed, region) &&
-        proposedRow(page, {
-          key: "proposed",
-          name: page.t("this part"),
-          place: "detector.region_px",
-          take: () => page.write("detector.region_px", proposed),
-        }),
-      store.judged?.stale &&
-        h(
-          "div",
-          { class: "difference" },
-          h(
-            "p",
-            {},
-            page.t(
-              "The recording was watched with another part. What is judged rests on that until it is watched again.",
-            ),
-          ),
-          button(page.t("Watch again"), () => page.watchAgain()),
-        ),
+      this.#proposedRegion(region),
+      this.#otherRegion(),
+    );
+  }
+
+  #proposedRegion(region) {
+    const page = this.#page;
+    const proposed = page.store.proposal?.detector?.region_px;
+    if (!proposed || same(proposed, region)) return null;
+    return proposedRow(page, {
+      key: "proposed",
+      name: page.t("this part"),
+      place: "detector.region_px",
+      take: () => page.write("detector.region_px", proposed),
+    });
+  }
+
+  /** What is judged was watched with another region. */
+  #otherRegion() {
+    const page = this.#page;
+    if (!page.store.judged?.stale) return null;
+    const words = page.t(
+      "The recording was watched with another part. What is judged rests on that until it is watched again.",
+    );
+    return h(
+      "div",
+      { class: "difference" },
+      h("p", {}, words),
+      button(page.t("Watch again"), () => page.watchAgain()),
     );
   }
 }

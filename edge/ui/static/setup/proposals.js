@@ -2,6 +2,7 @@
 
 import { distance, middle } from "./plane.js";
 
+const SHAKY = 0.15; // of a lamp's size
 const LANE_KEYS = ["stop_line_px", "confirm_line_px", "direction", "contact"];
 
 /** For each proposed lane the drawn one that it means, by its place, or -1: the nearest whose stop lines meet. */
@@ -26,6 +27,16 @@ function apart(one, other) {
 /** The keys of a lane whose proposed values are not the drawn ones. */
 export const differing = (lane, proposed) =>
   LANE_KEYS.filter((key) => key in proposed && !same(lane[key], proposed[key]));
+
+/** Whether a signal head is drawn where it is proposed, but for how a hand shakes. */
+export const sameHead = (view, proposed) =>
+  same(Object.keys(view).sort(), Object.keys(proposed).sort()) &&
+  Object.entries(proposed).every(([lamp, box]) => nearlySame(view[lamp], box));
+
+function nearlySame(drawn, box) {
+  const shaky = SHAKY * Math.min(box[2] - box[0], box[3] - box[1]);
+  return drawn.every((edge, side) => Math.abs(edge - box[side]) <= shaky);
+}
 
 export const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
 

@@ -15,7 +15,11 @@ export function wiresOf(page, lamps, group, place) {
     "section",
     { key: "wires" },
     h("h2", { class: "sub" }, t("On wires")),
-    h("div", { class: "fields thirds" }, LAMPS.map((lamp) => input(page, lamps, group, place, lamp))),
+    h(
+      "div",
+      { class: "fields thirds" },
+      LAMPS.map((lamp) => input(page, lamps, group, place, lamp)),
+    ),
     tick(t("A lit lamp pulls its input to ground"), Boolean(group.active_low), (on) => setActiveLow(page, place, on)),
     store.wires ? watched(page, group) : h("p", { key: "unread", class: "soft hint" }, unread),
     group.pins &&
