@@ -40,6 +40,12 @@ def state(page: BrowserPage) -> Any:
     return page.evaluate(STATE)
 
 
+def open_lamps(page: BrowserPage) -> None:
+    """Once the page's scripts are there: before that a step opens by itself and closes again."""
+    page.get_by_role("button", name="Add a lane").wait_for()
+    page.locator("#step-lamps > summary").click()
+
+
 def test_wires_are_entered_seen_tried_and_saved(browser: Browser, node: Path) -> None:
     port = free_udp_port()
     camera = f"udp://127.0.0.1:{port}"
@@ -51,7 +57,7 @@ def test_wires_are_entered_seen_tried_and_saved(browser: Browser, node: Path) ->
         page = browser.new_page(viewport={"width": 1200, "height": 960})
         with quiet(page):
             page.goto(wired.page.address)
-            page.locator("#step-lamps > summary").click()
+            open_lamps(page)
             card = page.locator("#lamps .card").first
             for lamp, number in NORTH.numbers():
                 card.get_by_label(f"{lamp.capitalize()} lamp: GPIO (BCM)").fill(str(number))
@@ -76,7 +82,7 @@ def test_wires_are_entered_seen_tried_and_saved(browser: Browser, node: Path) ->
             card.get_by_role("button", name="Film the camera once more").click()
             page.locator("#taking").get_by_text("The camera is being filmed").wait_for()
         with quiet(page):
-            page.locator("#step-lamps > summary").click()
+            open_lamps(page)
             card.get_by_text("As the inputs were").wait_for()
             page.locator("#state-lamps").filter(has_text="every lane's lamps are known").wait_for()
             known = state(page)
@@ -112,7 +118,7 @@ def test_without_inputs_the_page_says_so_and_goes_on(browser: Browser, node: Pat
         page = browser.new_page()
         with quiet(page):
             page.goto(running.address)
-            page.locator("#step-lamps > summary").click()
+            open_lamps(page)
             for lamp, number in NORTH.numbers():
                 page.get_by_label(f"{lamp.capitalize()} lamp: GPIO (BCM)").fill(str(number))
             page.keyboard.press("Tab")
