@@ -15,9 +15,19 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 pytest_plugins = ["tests.recordings"]
 
 
+# Fixtures of the whole session that take long to set up: all modules that want one run in the same process.
+LONG_SET_UP = {"replays": "replays", "first": "replays", "archive": "archive", "replayed_sealed": "archive"}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A module's tests in one process, since they share what is set up for them; in one, too, all that want replays."""
+    """A module's tests stay in one process, since they share what is set up for them."""
+    module = {item: item.nodeid.partition("::")[0] for item in items}
+    together = {
+        module[item]: group
+        for item in items
+        for fixture, group in LONG_SET_UP.items()
+        if fixture in getattr(item, "fixturenames", ())
+    }
     for item in items:
-        shares = "replays" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("replays" if shares else item.nodeid.partition("::")[0]))
+        item.add_marker(pytest.mark.xdist_group(together.get(module[item], module[item])))

@@ -68,6 +68,7 @@ def test_any_other_is_converted_in_memory_with_its_times(tmp_path: Path, name: s
     assert not played_from.exists()
 
 
+@pytest.mark.alone
 def test_a_camera_is_recorded_in_memory(tmp_path: Path) -> None:
     port = free_udp_port()
     seconds: list[float] = []

@@ -105,6 +105,7 @@ def track_at(folder: Path, verdict: str, t_s: float) -> tuple[float, list[float]
     return nearest[0], nearest[1:5]
 
 
+@pytest.mark.alone
 def test_overlay_keeps_up_while_the_detector_runs_again(page: BrowserPage, record_property: Any) -> None:
     draft = setuppage.draft(page)
     again = page.get_by_role("button", name="Watch again")

@@ -127,6 +127,7 @@ def bare() -> Any:
     return tables
 
 
+@pytest.mark.alone
 @pytest.mark.slow
 def test_passages_before_a_camera_are_judged_by_the_wires_and_another_film_can_be_taken(
     pins: Pins, monkeypatch: pytest.MonkeyPatch

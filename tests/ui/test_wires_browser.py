@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from playwright.sync_api import Page as BrowserPage
 
-pytestmark = [in_chromium, pytest.mark.slow]
+pytestmark = [in_chromium, pytest.mark.slow, pytest.mark.alone]
 STATE = "fetch('/api/state').then(answer => answer.json())"
 
 
