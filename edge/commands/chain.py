@@ -18,14 +18,18 @@ from edge.evidence.ring import PacketRing
 from edge.evidence.seal import Seal
 from edge.sources.gpio import LampPins
 from edge.sources.lampview import LampView, LampWatch
+from edge.sources.picamera import is_picamera, open_picamera
+from edge.sources.video import open_video
 from edge.tracker import TrackerSettings
 
 if TYPE_CHECKING:
-    from edge.config import Evidence, SignalGroup, Site
+    from edge.config import Camera, Evidence, SignalGroup, Site
     from edge.keys import SigningKey
     from edge.mqtt import Topics
     from edge.records import Size
     from edge.sources.lampview import Detailed
+    from edge.sources.picamera import PicameraSource
+    from edge.sources.video import VideoSource
 
 DEFAULT_PREFIX = "stopline"
 VIEW = Path("view")
@@ -63,6 +67,11 @@ def check_views(site: Site, file: Path) -> None:
                 f"{file} does not say where the lamps of signal group {group} are in the picture: "
                 "add [signal_groups.view] to it, or name another --signal"
             )
+
+
+def open_source(source: str, camera: Camera) -> VideoSource | PicameraSource:
+    """A recording, a network camera, or a Pi's own as the site file's ``[camera]`` asks; SourceError without one."""
+    return open_picamera(source, camera) if is_picamera(source) else open_video(source)
 
 
 def check_aspect(site: Site, name: str, size_px: Size) -> None:

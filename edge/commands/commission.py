@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge import __version__
 from edge.arming import grey
-from edge.commands.chain import detector_for, wiring
+from edge.commands.chain import detector_for, open_source, wiring
 from edge.commands.run import made_folder
 from edge.commissioning import Fitness, read_record, software_sha256, write_record
 from edge.config import load_node, load_site
@@ -21,12 +21,10 @@ from edge.picture_check import PictureCheck
 from edge.records import NS_PER_S
 from edge.selftest import self_test
 from edge.sources.gpio import open_gpio
-from edge.sources.picamera import is_picamera, open_picamera
-from edge.sources.video import open_video
 from edge.view import features, hash_of, match
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy import uint8
@@ -36,10 +34,9 @@ if TYPE_CHECKING:
     from edge.config import Site
     from edge.detector import Detector
     from edge.keys import SigningKey
-    from edge.records import Frame
-    from edge.sources.picamera import PicameraSource
-    from edge.sources.video import VideoSource
     from edge.view import Features
+
+    Look = tuple[int, NDArray[uint8]]  # when a picture was taken, in ns, and the picture
 
 MOST_PICTURES: Final = 61  # that the reference is the median of
 _LEAST_PICTURES = 5
@@ -121,10 +118,12 @@ def _test(detector: Detector, key: SigningKey, state: Path, tell: Callable[[str]
     tell(tested.words)
 
 
-def _reference(pictures: list[NDArray[uint8]], site: Site) -> tuple[Features, int]:
+def _reference(pictures: list[Look], site: Site) -> tuple[Features, int]:
     """What the view is told by later, and by how many places of the picture. Raises where that is too little."""
     _check_pictures(pictures)
-    reference = features(pictures).without([mask.region_px for mask in site.masks], site.camera.size_px)
+    reference = features([grey for _, grey in pictures]).without(
+        [mask.region_px for mask in site.masks], site.camera.size_px
+    )
     patches = match(reference, reference).agreeing
     if patches < _LEAST_PATCHES:
         raise ConfigError(
@@ -149,17 +148,17 @@ def _try_lamps(site: Site, tell: Callable[[str], None]) -> None:
     tell(f"The lamp inputs of {', '.join(group.group for group in pins)} can be read.")
 
 
-def _pictures(source: str, site: Site, seconds: float) -> list[NDArray[uint8]]:
-    """Grey pictures spread evenly over the first ``seconds``."""
+def _pictures(source: str, site: Site, seconds: float) -> list[Look]:
+    """Grey pictures with their times, spread evenly over the first ``seconds``."""
     every_ns = round(seconds * NS_PER_S / MOST_PICTURES)
-    taken: list[NDArray[uint8]] = []
+    taken: list[Look] = []
     first_ns = due_ns = None
-    with _opened(source, site) as video:
-        for frame in _frames(video):
+    with open_source(source, site.camera) as video:
+        for frame in video:
             if first_ns is None or due_ns is None:
                 first_ns = due_ns = frame.t_ns
             if frame.t_ns >= due_ns:
-                taken.append(grey(frame))
+                taken.append((frame.t_ns, grey(frame)))
                 due_ns += every_ns
             if len(taken) >= MOST_PICTURES or frame.t_ns - first_ns > seconds * NS_PER_S:
                 break
@@ -168,18 +167,10 @@ def _pictures(source: str, site: Site, seconds: float) -> list[NDArray[uint8]]:
     return taken
 
 
-def _opened(source: str, site: Site) -> VideoSource | PicameraSource:
-    return open_picamera(source, site.camera) if is_picamera(source) else open_video(source)
-
-
-def _frames(video: VideoSource | PicameraSource) -> Iterator[Frame]:
-    yield from video
-
-
-def _check_pictures(pictures: list[NDArray[uint8]]) -> None:
+def _check_pictures(pictures: list[Look]) -> None:
     check = PictureCheck()
-    for index, picture in enumerate(pictures):
-        check.look(picture, index)
-        found = check.finding(None, index)
+    for t_ns, picture in pictures:
+        check.look(picture, t_ns)
+        found = check.finding(None, t_ns)
         if found.outcome is not Outcome.OK:
             raise SourceError(found.words.removesuffix("."))

@@ -17,7 +17,7 @@ import numpy as np
 
 from edge import __version__, machine
 from edge.clock import chrony_bound_ms
-from edge.commands.chain import detector_for, fits_grid, wiring
+from edge.commands.chain import detector_for, fits_grid, open_source, wiring
 from edge.commands.lamps_now import EVERY_S, LampsInPicture, Shown, lamps_on_wires
 from edge.commands.queue import list_outbox
 from edge.commissioning import Fitness, compare, read_record, read_view, software_sha256
@@ -32,8 +32,6 @@ from edge.keys.certificates import load_chain
 from edge.mqtt import Connection, Publication, Topics
 from edge.records import Frame
 from edge.sources.gpio import open_gpio
-from edge.sources.picamera import is_picamera, open_picamera
-from edge.sources.video import open_video
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -42,11 +40,9 @@ if TYPE_CHECKING:
     from numpy import uint8
     from numpy.typing import NDArray
 
-    from edge.config import Broker, Camera, Node, Site
+    from edge.config import Broker, Node, Site
     from edge.health import Finding
     from edge.records import Size
-    from edge.sources.picamera import PicameraSource
-    from edge.sources.video import VideoSource
 
 WATCH_S: Final = 4.0
 RENEW_DAYS: Final = 30
@@ -166,7 +162,7 @@ class _Camera:
         """Its size and rate. SourceError where it gives no pictures."""
         source = self._request.source
         assert source is not None
-        with _opened(source, self._site.camera) as video:
+        with open_source(source, self._site.camera) as video:
             size_px, promised = video.size_px, video.average_fps
             self._lamps = LampsInPicture(self._site, video)
             times_s = list(_arrivals(video, self._request.watch_s, self._lamps))
@@ -195,10 +191,6 @@ class _Camera:
                 f"it gives {width} x {height}, another aspect than the site's camera.size_px of {grid_width} x "
                 f"{grid_height}: set the camera as it was when the lines were drawn, or draw them anew"
             )
-
-
-def _opened(source: str, camera: Camera) -> VideoSource | PicameraSource:
-    return open_picamera(source, camera) if is_picamera(source) else open_video(source)
 
 
 def _arrivals(frames: Iterable[Frame], seconds: float, lamps: LampsInPicture) -> Iterator[float]:

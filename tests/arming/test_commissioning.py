@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import av
 import numpy as np
 import pytest
 
@@ -164,6 +165,26 @@ def test_the_command_writes_a_record_that_holds(tmp_path: Path) -> None:
     assert record.installer_kid == installer.kid
     assert read_view(tmp_path / "state")[1] == record.fitness.view_sha256
     assert {file.name for file in (tmp_path / "state").iterdir()} >= {RECORD, VIEW}
+
+
+def test_a_camera_that_shows_one_picture_only_is_not_commissioned(tmp_path: Path) -> None:
+    create_key(tmp_path / "node.key")
+    node = tmp_path / "node.toml"
+    node.write_text('schema = 1\n\n[node]\nid = "n"\nkey = "node.key"\nstate = "state"\n', encoding="utf-8")
+    with av.open(str(CASE / "video.mp4")) as recording, av.open(str(tmp_path / "frozen.mp4"), "w") as out:
+        picture = next(recording.decode(video=0)).to_ndarray(format="bgr24")
+        stream = out.add_stream("libx264", rate=5, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
+        for index in range(40):
+            frame = av.VideoFrame.from_ndarray(np.zeros_like(picture) + picture, format="bgr24")
+            frame.pts = index
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode())
+    site = ("--site", CASE / "site.toml")
+    done = stopline("commission", tmp_path / "frozen.mp4", *site, "--node", node, "--by", "Ada", "--for", 8)
+    assert done.code == 2
+    assert "The picture is frozen" in done.err
+    assert not (tmp_path / "state" / RECORD).exists()
 
 
 def test_a_commissioning_by_nobody_is_refused_and_writes_nothing(tmp_path: Path) -> None:
