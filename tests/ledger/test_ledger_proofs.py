@@ -124,7 +124,11 @@ def test_lists_of_leaf_hashes_survive_being_written(size: int, places: set[int])
     assert proof.parse_leaves(proof.encode_leaves(LEAVES[:size], erased)) == (LEAVES[:size], erased)
 
 
-@pytest.mark.parametrize("raw", [b"AAAA\n", b"{}\n", b"\xff\n", proof.encode_leaves(LEAVES[:1])[:-1] + b" gone\n"])
+@pytest.mark.parametrize(
+    "raw",
+    [b"AAAA\n", b"{}\n", b"\xff\n", proof.encode_leaves(LEAVES[:1])[:-1] + b" gone\n"],
+    ids=["short", "braces", "no text", "another word"],
+)
 def test_what_is_no_list_of_leaf_hashes_is_refused(raw: bytes) -> None:
     with pytest.raises(LedgerError):
         proof.parse_leaves(raw)

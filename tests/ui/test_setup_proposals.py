@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-pytestmark = [in_chromium, pytest.mark.slow]
+# Ten recordings are watched, and replayed once or twice each.
+pytestmark = [in_chromium, pytest.mark.slow, pytest.mark.timeout(900)]
 TEN = [name for name in recordings() if len(Recording(name).truth["passages"]) >= 3]
 WITHIN_S = 0.35
 
