@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import shutil
 import socket
 import subprocess
@@ -60,9 +61,9 @@ class Mosquitto:
     def start(self) -> Self:
         assert MOSQUITTO is not None
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.folder.chmod(0o777)  # mosquitto drops its rights where it is started as root
         config = self.folder / "mosquitto.conf"
         lines = [
+            *(("user root",) if os.geteuid() == 0 else ()),  # else it drops its rights, and cannot read our files
             f"listener {self.port} 127.0.0.1",
             *self.listener,
             f"allow_anonymous {str(self.anonymous).lower()}",

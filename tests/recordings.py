@@ -78,6 +78,7 @@ class Replays:
 def replays(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replays]:
     """Results of replays; those that the selected tests will want are begun at once."""
     shared = Replays(tmp_path_factory.mktemp("replays"))
+    shared.begin(FIRST)  # which many tests look at
     for item in request.session.items:
         parameters = getattr(getattr(item, "callspec", None), "params", {})
         if "recording" in parameters:

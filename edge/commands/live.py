@@ -16,7 +16,7 @@ from edge.messages import Inputs
 from edge.node import QueuedLamps
 from edge.records import NS_PER_S
 from edge.sources.gpio import open_gpio
-from edge.sources.picamera import is_picamera, open_picamera
+from edge.sources.picamera import is_picamera, open_picamera, require_picamera2
 from edge.sources.steady import SteadyVideo, awaited
 from edge.sources.timeline import read_timeline
 from edge.sources.video import open_video
@@ -41,7 +41,7 @@ _NETWORK_SETTLE_S = 1.0  # such a camera's frames are stamped as they arrive
 class LiveCamera:
     """The node's camera, from before it is opened; ``tell`` is given a sentence where it is waited for or lost.
 
-    Raises ConfigError for a source that is no camera.
+    Raises ConfigError for a source that is no camera, or a Pi's where Picamera2 is missing.
     """
 
     def __init__(self, source: str, site: Site, ring: PacketRing, tell: Callable[[str], None]) -> None:
@@ -49,6 +49,8 @@ class LiveCamera:
             raise ConfigError(
                 f"{source} is no camera: give an rtsp:// URL or /dev/video0; 'stopline replay' takes a recording"
             )
+        if is_picamera(source):
+            require_picamera2()
         self.source = source
         self._site = site
         self._ring = ring

@@ -335,6 +335,11 @@ class _OpenCamera:
             self._hinders = None
 
 
+def require_picamera2() -> None:
+    """ConfigError where Picamera2 cannot be loaded: to be known before a node is put together for its camera."""
+    _picamera2()
+
+
 def _picamera2() -> Any:
     """The module, loaded when a camera is asked for: it exists on a Pi, and its import takes a second.
 

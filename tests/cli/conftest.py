@@ -119,8 +119,6 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     if MOSQUITTO is None:
         pytest.skip("mosquitto is not installed")
     folder = tmp_path_factory.mktemp("broker")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
     with Mosquitto(folder / "broker") as running:
         yield running
 

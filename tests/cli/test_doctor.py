@@ -42,8 +42,6 @@ GROUPS = {"north": (17, 27, 22), "cross": (5, 6, 13)}
 @pytest.fixture
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder: Path = tmp_path_factory.mktemp("node")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
     return folder
 
 

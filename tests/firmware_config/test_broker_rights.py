@@ -37,8 +37,6 @@ def refusal(broker: Mosquitto, user: str, topic: str) -> str | None:
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     """A broker with the sample rights."""
     folder: Path = tmp_path_factory.mktemp("rights")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
     rights = folder / "mosquitto.acl"
     shutil.copyfile(ROOT / "firmware-config" / "mosquitto.acl", rights)
     rights.chmod(0o644)

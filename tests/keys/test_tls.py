@@ -40,8 +40,6 @@ VERIFY_FAILED = "certificate verify failed"  # all that Mosquitto says of a clie
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that the broker's own user may enter."""
     made: Path = tmp_path_factory.mktemp("tls")
-    for parent in (made, *made.parents[:2]):
-        parent.chmod(0o755)
     return made
 
 

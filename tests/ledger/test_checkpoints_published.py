@@ -34,8 +34,6 @@ BIRTH = Birth("0.1.0", "a7" * 32, "5b" * 32, KEY.kid)
 @pytest.fixture
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     folder = tmp_path_factory.mktemp("broker")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
     with Mosquitto(folder / "broker") as running:
         yield running
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from tests.recordings import Replays
 
-pytestmark = [pytest.mark.replay, pytest.mark.slow]
+# The first replay waits for its turn among all others.
+pytestmark = [pytest.mark.replay, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def said(out: Path) -> list[dict[str, Any]]:

@@ -161,8 +161,6 @@ class TestOnABroker:
     @pytest.fixture
     def folder(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder: Path = tmp_path_factory.mktemp("home")
-        for parent in (folder, *folder.parents[:2]):
-            parent.chmod(0o755)
         return folder
 
     def rights(self, folder: Path, *, allowed: bool) -> tuple[str, ...]:

@@ -14,11 +14,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the broker's own user may enter."""
-    path = tmp_path_factory.mktemp("broker")
-    for parent in (path, *path.parents[:2]):
-        parent.chmod(0o755)
-    return path
+    """A folder of the broker's own."""
+    return tmp_path_factory.mktemp("broker")
 
 
 @pytest.fixture

@@ -100,6 +100,7 @@ def test_it_ends_in_time_where_nothing_comes(broker: Mosquitto) -> None:
     assert list(monitor.watch(Broker(url=broker.url), "stopline", TRUSTED, seconds=0.3)) == []
 
 
+@pytest.mark.alone
 def test_a_restarted_broker_is_connected_to_anew(broker: Mosquitto) -> None:
     ready = threading.Event()
     seen: list[SeenEvent] = []

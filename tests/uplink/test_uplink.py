@@ -133,6 +133,7 @@ time.sleep(60)
     assert [one.payload for one in listener.on(TOPICS.status)] == [b"online", b"offline"]
 
 
+@pytest.mark.alone
 def test_a_killed_broker_costs_nothing(broker: Mosquitto, listener: Listener, outbox: Outbox) -> None:
     uplink = uplink_of(settings(broker), outbox)
     uplink.start()
