@@ -145,7 +145,12 @@ class VideoSource:
         self._stream = container.streams.video[0]
         # PyAV gives a stream of an unknown or damaged kind no codec, and then no width.
         if getattr(self._stream, "codec_context", None) is None or not self._stream.width:
-            raise SourceError(f"{name} holds video of a kind that cannot be decoded here: convert it to H.264")
+            raise SourceError(
+                f"{name} sent no picture that can be decoded while it was opened: have it send H.264, with a key frame "
+                "every second or two"
+                if endless
+                else f"{name} holds video of a kind that cannot be decoded here: convert it to H.264"
+            )
         self._stream.thread_type = "AUTO"
         self._stream.codec_context.thread_count = _DECODER_THREADS
         self._tap = tap
