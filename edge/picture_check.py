@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SMALL_PX: Final = (320, 180)
-FROZEN_AFTER_S: Final = 3.0
+FROZEN_AFTER_S: Final = 2.0  # and a second more before it counts (health.PATIENCE)
 SILENT_AFTER_S: Final = 2.0
 
 _BLOCK_PX = 10
