@@ -163,7 +163,9 @@ class CaseKeeper:
             self._complete(case, Media.without_pictures(RESTARTED))
 
     def _run(self) -> None:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
+        # It gives way to the judging; where the node itself gives way to others, no less than that.
+        own = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, own, max(_NICE, os.getpriority(os.PRIO_PROCESS, own)))
         while (one := self._next()) is not None:
             self._complete(one.case, self._media(one))
             with self._changed:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import tarfile
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -186,6 +187,27 @@ def test_a_keeper_that_has_failed_takes_no_more_without_a_word(tmp_path: Path) -
         with pytest.raises(NodeError, match="evidence"):
             keeper.take(document, CROSSED_NS, CONFIRMED_NS)
         assert len(outbox.open_cases()) == 1
+
+
+@pytest.mark.parametrize("of_the_node", [0, 15])
+def test_the_keeper_gives_way_to_the_judging(tmp_path: Path, of_the_node: int) -> None:
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    nice: list[int] = []
+
+    def look(_: Finished) -> None:
+        nice.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    def node() -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(own, of_the_node))
+        with Outbox(tmp_path / "outbox.sqlite") as outbox:
+            keeper = CaseKeeper(outbox, desk(), filled_ring(), SHORT, Unmasked(), look)
+            keeper.take(document, CROSSED_NS, CONFIRMED_NS)
+            keeper.close()
+
+    thread = threading.Thread(target=node)
+    thread.start()
+    thread.join()
+    assert nice == [max(10, own, of_the_node)]
 
 
 def test_the_same_case_and_video_give_the_same_bundle(tmp_path: Path) -> None:
