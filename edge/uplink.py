@@ -48,6 +48,7 @@ _DEAF_S = 600.0
 _MAX_RECEIPTS = 100  # on their way at once
 _LARGEST_BYTES = 16_384  # that a node lets itself be sent: a receipt has less than 1000
 _ACK_TIMEOUT_S = 60.0
+_ANSWER_S = 1.0  # what an answer is waited for before anything else is said
 _SLOWEST_BYTES_S = 8_000  # of a line that is still worth waiting for
 _JOIN_MARGIN_S = 15.0  # a connection attempt under way may take this long to give up
 
@@ -436,23 +437,32 @@ class Uplink:
         return self._listens and self._deaf_until_s is None
 
     def _greet(self, connection: Connection) -> None:
+        """Say what the node is, one message after the other, each with a moment for its answer.
+
+        Mosquitto 2.0.11 hangs up on who says what it may not, and its answer is lost where more is under way by then.
+        """
         self._trouble = None
-        self._say(connection, self._status(ONLINE))
-        self._say(connection, Publication(self.topics.birth, encoded(self._birth), _JSON, retain=True))
-        if self._announcement is not None:
-            self._say(connection, self._announcement.publication)
-        self._repeat_checkpoint()
         self._connected.set()
+        said = [self._status(ONLINE), Publication(self.topics.birth, encoded(self._birth), _JSON, retain=True)]
+        if self._announcement is not None:
+            said.append(self._announcement.publication)
+        for publication in said:
+            self._say(connection, publication)
+            self._await_answers(connection)
+        self._repeat_checkpoint()
 
     def _part(self, connection: Connection) -> None:
         """Say what is left, then ``offline`` oneself, since a goodbye cancels the last will; wait for answers."""
         self._send_telemetry(connection)
         self._say_checkpoint(connection)
         self._say(connection, self._status(OFFLINE))
-        give_up_s = self._clock.now_s() + 1.0
+        self._await_answers(connection)
+        connection.close()
+
+    def _await_answers(self, connection: Connection) -> None:
+        give_up_s = self._clock.now_s() + _ANSWER_S
         while self._sent and self._clock.now_s() < give_up_s:
             self._exchange(connection)
-        connection.close()
 
     def _tend(self) -> None:
         """Let the outbox do what time asks for; what is to be sent again stands before what is new."""
