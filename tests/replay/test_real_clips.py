@@ -31,7 +31,7 @@ needs_shared = pytest.mark.skipif(
     not (SHARED / "models" / "yolox_nano.onnx").exists(),
     reason="the real clips and YOLOX-nano are not in ../shared: this test needs both",
 )
-pytestmark = [pytest.mark.replay, pytest.mark.slow, needs_shared]
+pytestmark = [pytest.mark.replay, pytest.mark.slow, pytest.mark.timeout(900), needs_shared]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from tests.replay.test_real_clips import CLIPS, SHARED, WITHIN_S, lamps_file
 pytestmark = [
     pytest.mark.replay,
     pytest.mark.slow,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(
         not (SHARED / "clips").exists(), reason="the real clips are not in ../shared: this test needs them"
     ),
