@@ -158,7 +158,7 @@ def pictures(masker: Masker, teacher: Teacher, dataset: Path, splits: tuple[str,
         assert stretched is not None, path
         width, height = natural_size(dataset.name, stretched.shape[1], stretched.shape[0])
         size = (width - width % 2, height - height % 2)
-        picture = cv2.resize(stretched, size)
+        picture = np.asarray(cv2.resize(stretched, size), np.uint8)
         seen = tally.look(masker, 0, av.VideoFrame.from_ndarray(picture, format="bgr24"))
         tally.picture(people(teacher, picture), shown_at(plan_masks([seen], NOBODY, size, masker.low), 0, size))
     return tally

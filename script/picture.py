@@ -32,7 +32,7 @@ def results_of(case: Path, folder: Path) -> Path:
     """Replay a case with the embedded model."""
     stopline = Path(sys.executable).with_name("stopline")
     words = [case / "video.mp4", "--site", case / "site.toml", "--signal", case / "lamps.csv", "--out", folder]
-    subprocess.run([stopline, "replay", *words], check=True)
+    subprocess.run([stopline, "replay", *map(str, words)], check=True)
     return folder
 
 
@@ -40,8 +40,9 @@ def frame_at(video: Path, t_s: float) -> Image.Image:
     """The first picture at or after an instant."""
     with av.open(str(video)) as container:
         for frame in container.decode(video=0):
-            if frame.time is not None and frame.time >= t_s:
-                return frame.to_image().resize((frame.width * SCALE, frame.height * SCALE), Image.Resampling.LANCZOS)
+            if frame.time >= t_s:
+                image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]
+                return image.resize((frame.width * SCALE, frame.height * SCALE), Image.Resampling.LANCZOS)
     raise SystemExit(f"{video} has no picture at {t_s} s")
 
 

@@ -112,7 +112,7 @@ class Watcher:
         self._client.on_connect = lambda client, *_: client.subscribe([("stopline/#", 1)])
         self._client.on_message = self._on_message
         self._client.reconnect_delay_set(1, 1)
-        properties = Properties(PacketTypes.CONNECT)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = 86_400
         self._client.connect("127.0.0.1", port, clean_start=False, properties=properties)
         self._client.loop_start()

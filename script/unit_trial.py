@@ -191,7 +191,8 @@ def first_process(launcher: subprocess.Popen[bytes]) -> int:
                 return child
         return None
 
-    return until(found, 20, "systemd to begin")
+    begun: int = until(found, 20, "systemd to begin")
+    return begun
 
 
 def pids_below(group: Path) -> list[str]:
@@ -317,7 +318,7 @@ def bench(inside: Inside, folder: Path, stack: ExitStack) -> Camera:
     """The camera, the broker and the time server."""
     stack.enter_context(Mosquitto(folder / "broker", port=BROKER_PORT))
     inside.run("chronyd", "-x", "-f", "/etc/trial-time.conf")
-    return stack.enter_context(Camera(folder / "video.mp4", CAMERA_PORT))
+    return stack.enter_context(Camera(folder / "video.mp4", folder / "covered.mp4", CAMERA_PORT))
 
 
 def ready(inside: Inside, within_s: float = 60.0) -> None:
@@ -411,8 +412,7 @@ def hung(inside: Inside) -> None:
 def silent(inside: Inside, camera: Camera) -> None:
     """A camera that is silent for longer than the watchdog waits: the node ends, and comes back with the camera."""
     restarts = int(inside.show("NRestarts"))
-    camera.stall(WATCHDOG_S + 25)
-    at_s = time.monotonic()
+    at_s = camera.fail("silent", WATCHDOG_S + 25)
     until(lambda: int(inside.show("NRestarts")) > restarts, WATCHDOG_S + 60, "the node to be begun again")
     passed(f"with a silent camera the node was begun again after {time.monotonic() - at_s:.0f} s")
     ready(inside, 120)
