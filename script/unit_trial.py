@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 CAMERA_PORT = 15_004
 BROKER_PORT = 1883
 TIME_PORT = 11_123
+EVIDENCE_NICE = 10  # of a thread that gives way (edge.evidence.keeper)
 FIRST_FRAME_S = 5.0  # from a kill to the first frame judged again
 MOST_LOAD = 2.0 * (os.cpu_count() or 1)  # above that a time says nothing of the node
 WATCHDOG_S = 30.0
@@ -322,7 +323,10 @@ def bench(inside: Inside, folder: Path, stack: ExitStack) -> Camera:
 
 
 def ready(inside: Inside, within_s: float = 60.0) -> None:
-    until(lambda: inside.show("ActiveState") == "active", within_s, "the unit to become active")
+    try:
+        until(lambda: inside.show("ActiveState") == "active", within_s, "the unit to become active")
+    except WrongError as error:
+        raise WrongError(f"{error}\n{inside.journal()[-2000:]}") from None
 
 
 def clock(inside: Inside, ear: Ear) -> None:
@@ -335,7 +339,10 @@ def clock(inside: Inside, ear: Ear) -> None:
 
 
 def sandbox(inside: Inside, _ear: Ear) -> None:
-    """What the kernel says of the process: no capability, no new privileges, system calls filtered, another user."""
+    """What the kernel says of the process: no capability, no new privileges, system calls filtered, another user.
+
+    And that the thread that makes the evidence lives in there, as what it asks of the kernel could end it.
+    """
     status = Path(f"/proc/{inside.main_pid()}/status").read_text(encoding="utf-8")
     said = dict(re.findall(r"^(\w+):\s+(.*)$", status, re.MULTILINE))
     for name, value in (("CapBnd", "0" * 16), ("CapEff", "0" * 16), ("NoNewPrivs", "1"), ("Seccomp", "2")):
@@ -344,6 +351,10 @@ def sandbox(inside: Inside, _ear: Ear) -> None:
     if said["Uid"].split()[0] == "0":
         raise WrongError("the node runs as root")
     passed("no capability, no new privileges, filtered system calls, a user of its own")
+    threads = [int(thread.name) for thread in Path(f"/proc/{inside.main_pid()}/task").iterdir()]
+    if EVIDENCE_NICE not in {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}:
+        raise WrongError("no thread of it gives way: the one that makes the evidence may not, or is gone")
+    passed("the thread that makes the evidence gives way to the judging")
 
 
 def writes(inside: Inside, _ear: Ear) -> None:

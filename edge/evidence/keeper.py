@@ -11,6 +11,7 @@ import json
 import os
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -163,9 +164,11 @@ class CaseKeeper:
             self._complete(case, Media.without_pictures(RESTARTED))
 
     def _run(self) -> None:
-        # It gives way to the judging; where the node itself gives way to others, no less than that.
+        # It gives way to the judging; where the node itself gives way to others, no less than that. Without leave to do
+        # even this, as a container may have it, the evidence is made all the same.
         own = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, own, max(_NICE, os.getpriority(os.PRIO_PROCESS, own)))
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, own, max(_NICE, os.getpriority(os.PRIO_PROCESS, own)))
         while (one := self._next()) is not None:
             self._complete(one.case, self._media(one))
             with self._changed:

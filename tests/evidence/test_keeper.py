@@ -210,6 +210,15 @@ def test_the_keeper_gives_way_to_the_judging(tmp_path: Path, of_the_node: int) -
     assert nice == [max(10, own, of_the_node)]
 
 
+def test_evidence_is_made_even_without_leave_to_give_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", forbidden)
+    (finished,) = kept(tmp_path, filled_ring())
+    assert evidence_of(finished.event)["missing"] == []
+
+
 def test_the_same_case_and_video_give_the_same_bundle(tmp_path: Path) -> None:
     fixed = document(1)
     make: Callable[[int], dict[str, Any]] = lambda _: fixed  # noqa: E731
