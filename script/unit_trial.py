@@ -39,12 +39,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CAMERA_PORT = 15_004
+CAMERA = f"udp://127.0.0.1:{CAMERA_PORT}?overrun_nonfatal=1&fifo_size=1000"
 BROKER_PORT = 1883
 TIME_PORT = 11_123
 EVIDENCE_NICE = 10  # of a thread that gives way (edge.evidence.keeper)
 FIRST_FRAME_S = 5.0  # from a kill to the first frame judged again
 MOST_LOAD = 2.0 * (os.cpu_count() or 1)  # above that a time says nothing of the node
 WATCHDOG_S = 30.0
+RECORDED_S = 240.0  # two whole cycles until it is armed, then until the next violation
 UNSHARED = (
     "--mount",
     "--propagation=private",
@@ -217,6 +219,8 @@ class Ear:
 
     health: list[dict[str, Any]] = field(default_factory=list)
     status: list[str] = field(default_factory=list)
+    violations: list[bytes] = field(default_factory=list)
+    evidence: set[str] = field(default_factory=set)  # the ids of events of which some has come
 
     def listen(self, stack: ExitStack) -> None:
         client = paho.Client(CallbackAPIVersion.VERSION2, "trial", protocol=paho.MQTTv5)
@@ -227,11 +231,15 @@ class Ear:
         stack.callback(client.loop_stop)
 
     def _on_message(self, _client: paho.Client, _data: Any, message: paho.MQTTMessage) -> None:
-        kind = message.topic.split("/")[4]
+        kind = message.topic.split("/", 4)[4]
         if kind == "health":
             self.health.append(json.loads(message.payload))
         elif kind == "status":
             self.status.append(message.payload.decode())
+        elif kind == "event/violation":
+            self.violations.append(bytes(message.payload))
+        elif kind.startswith("evidence/"):
+            self.evidence.add(kind.split("/")[1])
 
 
 def passed(what: str) -> None:
@@ -255,6 +263,7 @@ def trial(root: Path, stack: ExitStack) -> None:
     passed("systemd has started with no unit failed; the node was active with the first frame judged")
     for check_one in (clock, sandbox, writes, ports):
         check_one(inside, ear)
+    recorded(inside, ear)
     killed(inside)
     hung(inside)
     silent(inside, camera)
@@ -274,10 +283,7 @@ def furnish(root: Path, folder: Path) -> None:
     node = (folder / "node.toml").read_text(encoding="utf-8")
     node = node.replace('state = "state"', 'state = "/var/lib/stopline"')
     (settings / "node.toml").write_text(re.sub(r"\n\[telemetry\]\n.*", "\n", node), encoding="utf-8")
-    (settings / "environment").write_text(
-        f"STOPLINE_SOURCE=udp://127.0.0.1:{CAMERA_PORT}?overrun_nonfatal=1&fifo_size=1000\nSTOPLINE_THREADS=1\n",
-        encoding="utf-8",
-    )
+    (settings / "environment").write_text(f"STOPLINE_SOURCE={CAMERA}\nSTOPLINE_THREADS=1\n", encoding="utf-8")
     drop_in(root, "stopline.service", with_timeline(root))
     drop_in(root, "chrony.service", "[Unit]\nConditionCapability=\n")
     (root / "etc/default/chrony").write_text('DAEMON_OPTS="-F 1 -x"\n', encoding="utf-8")
@@ -387,6 +393,30 @@ def ports(inside: Inside, _ear: Ear) -> None:
     if table.count("policy drop") != 3:
         raise WrongError(f"the firewall is not in force: {table}")
     passed("no listening port; the firewall is in force")
+
+
+def recorded(inside: Inside, ear: Ear) -> None:
+    """What it is all for: commissioned as the installation page says, it arms and delivers a case that verifies."""
+    page = (ROOT / "docs/install.md").read_text(encoding="utf-8")
+    command = re.search(r"^sudo -u stopline stopline commission picamera .*$", page, re.MULTILINE)
+    if command is None:
+        raise WrongError("docs/install.md does not say how a node is commissioned")
+    inside.run("systemctl", "stop", "stopline")
+    inside.run("sh", "-c", command[0].replace(" picamera ", f" '{CAMERA}' "))
+    inside.run("systemctl", "start", "stopline")
+    at_s = time.monotonic()
+    until(lambda: ear.violations, RECORDED_S, "a violation's event")
+    event = ear.violations[0]
+    until(lambda: json.loads(event)["id"] in ear.evidence, 30, "the evidence of the event")
+    inside.write("/run/trial/event.json", event.decode())
+    inside.run("sh", "-c", "/usr/local/bin/stopline keys show /etc/stopline/node.key > /run/trial/node.pub.pem")
+    told = inside.try_run(
+        "/usr/local/bin/stopline", "verify", "/run/trial/event.json", "--key", "/run/trial/node.pub.pem"
+    ).stdout
+    missing = json.loads(event)["data"]["evidence"]["missing"]
+    if "recomputed" not in told or missing:
+        raise WrongError(f"the event does not verify, or lacks {missing}: {told}")
+    passed(f"commissioned, it armed, and a violation's sealed case was there {time.monotonic() - at_s:.0f} s later")
 
 
 def killed(inside: Inside) -> None:
