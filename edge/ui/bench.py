@@ -144,22 +144,31 @@ class Bench:
             return self.judged()
 
     def _take(self, tables: Tables) -> None:
+        self._site, self.tables, self._wanted, self._mistake = self._site_of(tables), tables, None, None
+
+    def _site_of(self, tables: Tables) -> Site:
         site = site_of(tables)
         if tuple(site.camera.size_px) != self._grid_px:
             raise PlaceError(("camera", "size_px"), "cannot be changed here: the lines are drawn in it")
-        self._site, self.tables, self._wanted, self._mistake = site, tables, None, None
+        return site
 
     def _read_inputs(self, groups: tuple[SignalGroup, ...]) -> None:
         self._groups = groups
         if self._wires is not None:
             self._wires.wire([pins for group in groups if (pins := lamp_pins(group)) is not None])
 
-    def text(self) -> str:
-        """The site file as it would be saved. Raises PlaceError for what no node could run with, or RefusedError."""
+    def text(self, wanted: Mapping[str, Any] | None = None) -> str:
+        """The site file as it would be saved, of the draft that is here or of another one.
+
+        Raises PlaceError for what no node could run with, or RefusedError.
+        """
         with self._lock:
-            if self._mistake is not None:
+            tables = self.tables if wanted is None else tidied(wanted)
+            if wanted is not None:
+                self._site_of(tables)
+            elif self._mistake is not None:
                 raise self._mistake
-            return merged(self._base, self.tables, BY_HAND if self._given is None else None)
+            return merged(self._base, tables, BY_HAND if self._given is None else None)
 
     # What a page is told
 

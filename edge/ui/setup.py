@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tomllib
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final
 
@@ -127,16 +128,20 @@ class Setup:
         return self._bench.take_again()
 
     async def _save(self, request: Request) -> Response:
-        by = (await _sent(request)).get("by", "")
+        sent = await _sent(request)
+        by, wanted = sent.get("by", ""), sent.get("site")
         if not isinstance(by, str) or len(by) > 200:
             return JSONResponse(RefusedError("nobody").told(), 400)
-        return await _answered(lambda: self._saved(by))
+        if not isinstance(wanted, dict | None):
+            return _nonsense("Send the draft as site")
+        return await _answered(lambda: self._saved(by, wanted))
 
-    def _saved(self, by: str) -> dict[str, Any]:
+    def _saved(self, by: str, wanted: dict[str, Any] | None) -> dict[str, Any]:
+        """Save the draft as the page had it when that was asked for: one sent later may be here already."""
         if self._bench.is_taking:
             raise RefusedError("taking")
-        text, tables = self._bench.text(), self._bench.tables
-        done = self._saving.save(text, by)
+        text = self._bench.text(wanted)
+        done, tables = self._saving.save(text, by), tomllib.loads(text)
         return {**done, "site": tables, "next": self._saving.then(site_of(tables))}
 
 

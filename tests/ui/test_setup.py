@@ -126,6 +126,7 @@ def test_what_no_node_could_run_with_is_said_at_its_place(page: Page, state: Any
         ("/api/snap", "POST", b'{"line": [[0, 0], [1e400, 0]]}'),
         ("/api/snap", "POST", b'{"line": 7}'),
         ("/api/save", "POST", b'{"by": 7}'),
+        ("/api/save", "POST", b'{"by": "", "site": 7}'),
         ("/api/tracks?from=-1", "GET", None),
         ("/api/tracks?from=" + "9" * 30, "GET", None),
         ("/api/tracks?run=x", "GET", None),
@@ -257,6 +258,18 @@ def test_saving_keeps_comments_and_leaves_alone_what_others_wrote(page: Page, st
     text = (folder / "site.toml").read_text(encoding="utf-8")
     assert text.startswith("# Mine.\n")
     assert tomllib.loads(text)["masks"] == [{"region_px": [0, 0, 40, 40], "why": "windows"}]
+
+    # What is saved is what was drawn when that was asked for, though a later draft may be here by then.
+    then = {**site, "site": {**site["site"], "name": "As it was"}}
+    told(page, "/api/site", {**then, "site": {**then["site"], "name": "As it is now"}}, "PUT")
+    status, done = told(page, "/api/save", {"by": "", "site": then})
+    assert (status, done["site"]) == (200, then)
+    text = (folder / "site.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(text)["site"]["name"] == "As it was"
+    assert told(page, "/api/state")[1]["site"]["site"]["name"] == "As it is now"
+    status, refusal = told(page, "/api/save", {"by": "", "site": {**then, "lanes": []}})
+    assert (status, refusal["at"]) == (422, "lanes")
+
     (folder / "site.toml").write_text(text + "# And mine.\n", encoding="utf-8")
     status, refusal = told(page, "/api/save", {"by": ""})
     assert status == 422

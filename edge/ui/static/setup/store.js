@@ -118,7 +118,7 @@ export class Store extends EventTarget {
     if (this.#wanted) throw new Lost(false);
     if (this.problem) return null;
     const sent = this.site; // who draws on meanwhile has more than was written
-    const done = await this.#ask("/api/save", "POST", { by });
+    const done = await this.#ask("/api/save", "POST", { by, site: sent });
     this.#written = sent;
     this.save = { ...this.save, exists: true };
     this.#tell("saved");
