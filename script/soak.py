@@ -55,7 +55,7 @@ LAMPS_FIRST_SEEN_S = 9.0  # the first phase that begins in the timeline: an ambe
 class Timed:
     """A fault that was put in, or a kill: how long until telemetry named it or a frame was judged, None where never.
 
-    ``load`` is the machine's load average then, which says whether the figure means anything.
+    ``load`` is the machine's load average then, which says whether a late one means anything.
     """
 
     what: str
@@ -65,8 +65,9 @@ class Timed:
 
     @property
     def is_judged(self) -> bool:
-        """Whether the machine was idle enough."""
-        return self.load <= MOST_LOAD
+        """Whether the figure says something of the node: a busy machine makes it late, never early."""
+        in_time = self.after_s is not None and self.after_s <= min(NAMED_WITHIN_S, BACK_WITHIN_S)
+        return in_time or self.load <= MOST_LOAD
 
 
 @dataclass(slots=True)
@@ -394,7 +395,7 @@ def _too_little(report: Report) -> list[str]:
     judged = {one.what for one in (*report.faults, *report.restarts) if one.is_judged}
     found = [f"{kind} was never judged" for kind in KINDS if kind not in judged]
     if report.not_judged > MOST_NOT_JUDGED * (len(report.faults) + len(report.restarts)):
-        found.append(f"{report.not_judged} faults came while the machine was too busy to judge them")
+        found.append(f"{report.not_judged} times were late while the machine was too busy to judge them")
     if report.slope_over_s < JUDGED_FROM_S:
         found.append(f"memory was watched for {report.slope_over_s} s only")
     return found
@@ -432,7 +433,7 @@ def show(report: Report) -> None:
     if report.unseen:
         print(f"lamp faults that came and went while the camera was silent, and so are not named: {report.unseen}")
     print(f"killed {len(report.restarts)} times; judged again after {[one.after_s for one in report.restarts]} s")
-    print(f"not judged, since the load was over {MOST_LOAD:g}: {report.not_judged} of these")
+    print(f"late under a load over {MOST_LOAD:g}, and so not judged: {report.not_judged} of these")
     print(f"memory at most {report.memory_mb} MB; slope {report.slope_mb_h} MB/h over {report.slope_over_s} s")
     print(f"armed in {report.armed_share} of all health messages; what kept it from that: {report.disarmed}")
     for problem in report.problems:

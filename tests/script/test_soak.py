@@ -104,6 +104,13 @@ def test_a_long_run_must_have_shown_every_kind_of_fault(soak: ModuleType) -> Non
     assert soak.problems(replace(good, minutes=20.0, faults=[])) == []
 
 
+def test_a_busy_machine_makes_late_and_never_early(soak: ModuleType) -> None:
+    assert soak.Timed("killed", 1.0, 4.9, 99.0).is_judged
+    assert soak.Timed("killed", 1.0, 5.1, 0.5).is_judged
+    assert not soak.Timed("killed", 1.0, 5.1, 99.0).is_judged
+    assert not soak.Timed("killed", 1.0, None, 99.0).is_judged
+
+
 def test_the_node_is_begun_anew_as_the_devices_unit_does_it(soak: ModuleType) -> None:
     from soak_bench import RESTART_S, restart_s
 
