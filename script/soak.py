@@ -259,6 +259,7 @@ class Soak:
         report.last_code = lives[-1].code
         report.faults += self._lamp_faults(lamp_faults)
         self._weigh_memory()
+        self._keep_memory(folder / "memory.csv")
         self._weigh_events(folder)
         self._weigh_arming()
         report.not_judged = sum(not one.is_judged for one in (*report.faults, *report.restarts))
@@ -298,6 +299,12 @@ class Soak:
         if len(warm) > 2:
             self.report.slope_over_s = round(warm[-1][0] - warm[0][0], 1)
             self.report.slope_mb_h = round(_slope(warm) * 3600, 3)
+
+    def _keep_memory(self, file: Path) -> None:
+        """All samples, so that what grew can be told from what came and went."""
+        lives = enumerate(self._node.lives, 1)
+        rows = [f"{number},{at_s:.0f},{mb:.1f}" for number, life in lives for at_s, mb in life.memory]
+        file.write_text("\n".join(["life,t_s,rss_mb", *rows]) + "\n", encoding="utf-8")
 
     def _weigh_events(self, folder: Path) -> None:
         report, heard = self.report, self._watcher.events
