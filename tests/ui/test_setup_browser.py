@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from playwright.sync_api import Browser, BrowserContext, Locator
+    from playwright.sync_api import Browser, BrowserContext, Locator, Route
     from playwright.sync_api import Page as BrowserPage
 
 pytestmark = [in_chromium, pytest.mark.slow]
@@ -228,17 +228,23 @@ def test_who_commissions_a_node_must_be_said_and_what_is_drawn_meanwhile_is_not_
         assert wizard.page.get_by_label("Who commissions it").evaluate("field => !field.validity.valid")
         assert not site.exists()
         wizard.page.get_by_label("Who commissions it").fill("A. Installer")
+        held: list[Route] = []  # on its way until what is drawn after it has come before it
+        wizard.page.route("**/api/save", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks it
         wizard.button("Save and commission").click()
         assert wizard.button("Saving and commissioning …").is_disabled()
         wizard.page.get_by_label("Its name in full").fill("North arm")
         wizard.page.keyboard.press("Tab")
+        wizard.until(lambda draft: draft["site"].get("name") == "North arm")
+        held[0].continue_()
+        wizard.page.unroute("**/api/save")
         done = wizard.page.get_by_role("status")
-        done.filter(has_text="Commissioned by A. Installer").filter(has_text="was changed meanwhile").wait_for()
+        commissioned = done.filter(has_text="Commissioned by A. Installer")
+        commissioned.filter(has_text="was changed meanwhile").wait_for(timeout=60_000)
         assert "not saved" in wizard.state("saving").inner_text()
         assert "name" not in tomllib.loads(site.read_text("utf-8"))["site"]
         wizard.button("Save and commission").click()
-        wizard.state("saving").filter(has_text=re.compile("^\\W*saved")).wait_for()
-        done.filter(has_text="Commissioned by A. Installer").wait_for()
+        wizard.state("saving").filter(has_text=re.compile("^\\W*saved")).wait_for(timeout=60_000)
+        commissioned.wait_for()
         assert not wizard.page.get_by_text("was changed meanwhile").count()
         assert violations(wizard.page) == []
     assert tomllib.loads(site.read_text("utf-8"))["site"]["name"] == "North arm"

@@ -114,10 +114,10 @@ export class Store extends EventTarget {
    * next }, or null where the draft is none that could be written.
    */
   async write(by) {
+    const sent = this.site; // who draws on meanwhile has more than was written
     await this.settled();
     if (this.#wanted) throw new Lost(false);
     if (this.problem) return null;
-    const sent = this.site; // who draws on meanwhile has more than was written
     const done = await this.#ask("/api/save", "POST", { by, site: sent });
     this.#written = sent;
     this.save = { ...this.save, exists: true };
