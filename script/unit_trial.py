@@ -414,7 +414,7 @@ def recorded(inside: Inside, ear: Ear) -> None:
         "/usr/local/bin/stopline", "verify", "/run/trial/event.json", "--key", "/run/trial/node.pub.pem"
     ).stdout
     missing = json.loads(event)["data"]["evidence"]["missing"]
-    if "recomputed" not in told or missing:
+    if "Intact and recomputed" not in told or missing:
         raise WrongError(f"the event does not verify, or lacks {missing}: {told}")
     passed(f"commissioned, it armed, and a violation's sealed case was there {time.monotonic() - at_s:.0f} s later")
 

@@ -163,11 +163,13 @@ class Bench:
         Raises PlaceError for what no node could run with, or RefusedError.
         """
         with self._lock:
-            tables = self.tables if wanted is None else tidied(wanted)
             if wanted is not None:
+                tables = tidied(wanted)
                 self._site_of(tables)
             elif self._mistake is not None:
                 raise self._mistake
+            else:
+                tables = self.tables
             return merged(self._base, tables, BY_HAND if self._given is None else None)
 
     # What a page is told

@@ -115,7 +115,7 @@ def inputs(tmp_path: Path, small_video: Path) -> Inputs:
 
 @pytest.fixture
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    """A real broker in a folder that its own user may enter."""
+    """A real broker in a folder of its own."""
     if MOSQUITTO is None:
         pytest.skip("mosquitto is not installed")
     folder = tmp_path_factory.mktemp("broker")

@@ -38,7 +38,7 @@ VERIFY_FAILED = "certificate verify failed"  # all that Mosquitto says of a clie
 
 @pytest.fixture
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that the broker's own user may enter."""
+    """The broker's own."""
     made: Path = tmp_path_factory.mktemp("tls")
     return made
 
