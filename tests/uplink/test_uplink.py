@@ -94,10 +94,12 @@ def test_messages_say_what_they_are(broker: Mosquitto, listener: Listener, outbo
     assert json.loads(signal.payload) == {"fault": "dark", "group": "north", "phase": "fault", "t_s": 3.25}
 
 
-def test_status_and_birth_are_kept_for_those_who_come_later(broker: Mosquitto, outbox: Outbox) -> None:
+def test_status_and_birth_are_kept_for_those_who_come_later(
+    broker: Mosquitto, listener: Listener, outbox: Outbox
+) -> None:
     uplink = uplink_of(settings(broker), outbox)
     uplink.start()
-    uplink.wait_connected(10)
+    wait_until(lambda: listener.on(TOPICS.birth), what="the end of the greeting")
     with Listener(broker.port, name="late", session_s=0) as late:
         wait_until(lambda: late.on(TOPICS.birth) and late.on(TOPICS.status))
         assert all(one.retained for one in late.heard)
