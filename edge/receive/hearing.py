@@ -7,7 +7,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, or_, select, text
+from sqlalchemy import and_, delete, or_, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 from edge.receive import tables
@@ -107,19 +107,14 @@ def heard_in(store: Store, month: str, origin: str | None = None) -> dict[str, M
         return {row.origin: _month(row.content) for row in connection.execute(query)}
 
 
-def heard_first(store: Store) -> dict[str, str]:
-    """The month in which each node (SITE/NODE) was first heard of. Raises StoreError."""
+def months_heard(store: Store) -> dict[str, list[str]]:
+    """The months in which each node (SITE/NODE) was heard of, the first one first. Raises StoreError."""
     one = tables.node_month.c
-    query = select(one.origin, func.min(one.month)).group_by(one.origin)
+    found: dict[str, list[str]] = {}
     with translated(), store.engine.begin() as connection:
-        return {row[0]: row[1] for row in connection.execute(query)}
-
-
-def months_heard(store: Store) -> list[str]:
-    """The months of which anything was heard. Raises StoreError."""
-    column = tables.node_month.c.month
-    with translated(), store.engine.begin() as connection:
-        return list(connection.scalars(select(column).distinct().order_by(column)))
+        for row in connection.execute(select(one.origin, one.month).order_by(one.origin, one.month)):
+            found.setdefault(row.origin, []).append(row.month)
+    return found
 
 
 def _raw(one: Heard | Month) -> bytes:

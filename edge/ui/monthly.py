@@ -50,6 +50,11 @@ class Counted:
     minimums_s: Mapping[str, float] = field(default_factory=dict)
     whole_s: float | None = None
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anything was heard of it."""
+        return bool(self.counts or self.seconds)
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -115,6 +120,7 @@ class Uptime:
     whole_s: float
     messages: int
     missing: int
+    is_heard: bool
     unarmed: tuple[tuple[str, float], ...]
 
     @property
@@ -164,6 +170,11 @@ class Monthly:
     uptimes: tuple[Uptime, ...]
     decided: Decided
     others: Mapping[str, int]
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anything was heard of any node."""
+        return any(one.is_heard for one in self.nodes)
 
     @property
     def passages(self) -> int:
@@ -310,6 +321,7 @@ def uptime(node: Counted, whole_s: float) -> Uptime:
         whole_s,
         node.counts.get("messages", 0),
         node.counts.get("missing", 0),
+        node.is_heard,
         tuple((bar.name, bar.number) for bar in bars(unarmed)),
     )
 

@@ -48,19 +48,25 @@ class StoreCases:
 
     def reported(self) -> Choices:
         """Every node and month that there are cases of, or that was heard of."""
-        cases = self.choices()
-        origins = {*cases.origins, *hearing.heard_first(self._store)}
-        return Choices(sorted(origins), [], sorted({*cases.months, *hearing.months_heard(self._store)}))
+        cases, heard = self.choices(), hearing.months_heard(self._store)
+        months = {*cases.months, *(month for some in heard.values() for month in some)}
+        return Choices(sorted({*cases.origins, *heard}), [], sorted(months))
 
     def counted(self, month: str, origin: str | None) -> list[Counted]:
-        """What the nodes said of themselves in a month. It is not signed."""
-        first = hearing.heard_first(self._store)
-        until_ms = min(time.time_ns() // 1_000_000, month_end_ms(month))
-        found = []
-        for name, one in hearing.heard_in(self._store, month, origin).items():
-            since_ms = month_start_ms(month) if first[name] < month else one.since_ms
+        """What the nodes said of themselves in a month, those in service that said nothing too. It is not signed."""
+        now_ms = time.time_ns() // 1_000_000
+        if not month or now_ms < month_start_ms(month):
+            return []  # a store that holds nothing yet has no month
+        until_ms = min(now_ms, month_end_ms(month))
+        heard, found = hearing.heard_in(self._store, month, origin), []
+        for name, months in hearing.months_heard(self._store).items():
+            if origin not in {None, name} or not months[0] <= month <= _a_year_after(months[-1]):
+                continue
+            one = heard.get(name)
+            since_ms = month_start_ms(month) if one is None or months[0] < month else one.since_ms
             whole_s = max(0.0, (until_ms - since_ms) / 1000)
-            found.append(Counted(name, one.counts, one.seconds, one.minimums_s, whole_s))
+            said = (one.counts, one.seconds, one.minimums_s) if one else ()
+            found.append(Counted(name, *said, whole_s=whole_s))
         return found
 
     def event(self, event_id: str) -> bytes | None:
@@ -74,3 +80,9 @@ class StoreCases:
     def erase(self, event_id: str) -> bool:
         """Take event and bundle away for good; the ledger's leaf stays. False where they were not there any more."""
         return self._store.erase([event_id], int(time.time() * 1000)) == 1
+
+
+def _a_year_after(month: str) -> str:
+    """Until when a node that is silent counts as down, and not as out of service."""
+    year, _, number = month.partition("-")
+    return f"{int(year) + 1:04}-{number}"

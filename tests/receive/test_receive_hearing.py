@@ -18,7 +18,7 @@ from edge.messages import encoded
 from edge.mqtt import Received
 from edge.receive import tables
 from edge.receive.ear import Ear
-from edge.receive.hearing import hear, heard_first, heard_in, months_heard
+from edge.receive.hearing import hear, heard_in, months_heard
 from edge.receive.receiver import Receiver, Settings
 from edge.receive.store import Store, open_store
 from edge.receive.tallies import KEPT_RUNS, month_end_ms, month_of, read_health
@@ -62,7 +62,7 @@ def test_one_row_stands_for_a_months_messages(store: Store) -> None:
     assert (may.counts["passages/on_green"], may.counts["messages"]) == (49, 49)
     assert may.seconds["armed"] == may.seconds["ran"] == pytest.approx(490)
     assert rows(store) == (1, 1)
-    assert (months_heard(store), heard_first(store)) == (["2026-05"], {ORIGIN: "2026-05"})
+    assert months_heard(store) == {ORIGIN: ["2026-05"]}
     assert heard_in(store, "2026-06") == heard_in(store, "2026-05", "main-and-3rd/edge-9") == {}
 
 
@@ -84,7 +84,7 @@ def test_many_nodes_in_one_batch_and_over_the_end_of_a_month(store: Store) -> No
     assert {one.counts["passages/on_amber"] for one in june.values()} == {4}
     may = heard_in(store, "2026-05", "site/n699")["site/n699"]
     assert may.seconds["ran"] + june["site/n699"].seconds["ran"] == pytest.approx(10 + month_s)
-    assert set(heard_first(store).values()) == {"2026-05"}
+    assert months_heard(store) == {origin: ["2026-05", "2026-06"] for origin in origins}
 
 
 def test_a_node_is_heard_that_has_signed_something_and_no_other(store: Store) -> None:
@@ -168,7 +168,7 @@ def test_the_report_reads_what_was_heard_and_what_is_signed(store: Store) -> Non
     assert (one.seconds["ran"], one.seconds["armed"]) == (1800.0, 900.0)
     until_ms = min(time.time_ns() // 1_000_000, month_end_ms("2026-05"))
     assert one.whole_s == pytest.approx(max(0, 1800 + (until_ms - NOON_MS - 3_600_000) / 1000), abs=5)
-    assert cases.counted("2026-06", None) == []
+    assert cases.counted("2026-04", None) == cases.counted("9998-12", None) == []
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from edge.ui.catalogue import LANGUAGES, _messages
 from edge.ui.monthly import OTHER_COUNTS, VERDICTS, Counted, Decided, ambers, monthly, tables, uptime
 from edge.ui.monthly_page import SHEETS
 from edge.ui.sheets import lines
+from edge.ui.store_cases import StoreCases
 from tests.broker import Listener, Mosquitto, needs_mosquitto, wait_until
 from tests.command import stopline
 from tests.receive.fleet_of_cases import made
@@ -221,6 +222,38 @@ def test_a_month_of_which_nothing_is_known_is_empty(store_page: Page) -> None:
     assert "No node was heard of in this month." in shown
     assert shown.count(">not known<") == 3
     assert "No fault was told." not in shown
+
+
+def test_a_silent_node_counts_as_down_for_a_year_and_not_before_it_is_known(tmp_path: Path) -> None:
+    may_ms = 1_714_888_800_000  # 2024-05-05 06:00 UTC
+    with open_store(str(tmp_path)) as store:
+        for origin, at_ms in ((ONE, may_ms), (TWO, may_ms), (ONE, may_ms + 31 * 86_400_000)):
+            said = read_health(origin, encoded(health(1, 10.0)), at_ms)
+            assert said is not None
+            hear(store, [said], {origin})
+        cases = StoreCases(store, str(tmp_path))
+        june = {one.origin: one for one in cases.counted("2024-06", None)}
+        assert {name: one.is_heard for name, one in june.items()} == {ONE: True, TWO: False}
+        assert june[TWO].whole_s == june[ONE].whole_s == 30 * 86_400
+        assert [one.origin for one in cases.counted("2024-06", TWO)] == [TWO]
+        months = ("2024-04", "2024-05", "2025-05", "2025-06", "2025-07")
+        assert [len(cases.counted(month, None)) for month in months] == [0, 2, 2, 1, 0]
+    (tmp_path / "node.pub.pem").write_bytes(KEY.public.pem)
+    with served("--store", tmp_path) as page:
+        shown = page.enter().ask("/report?month=2024-06").text
+        assert shown.count("Not heard of in this month.") == 1
+        assert read(page.ask("/report/uptime.csv?month=2024-06").text)[2] == [
+            *("2024-06", TWO, str(30 * 86_400), "0", "", "0", "0", "", "")
+        ]
+
+
+def test_the_report_of_a_store_that_holds_nothing_yet(tmp_path: Path) -> None:
+    open_store(str(tmp_path)).close()
+    (tmp_path / "node.pub.pem").write_bytes(KEY.public.pem)
+    with served("--store", tmp_path) as page:
+        page.enter()
+        assert "No node was heard of in this month." in page.ask("/report").text
+        assert [page.ask(f"/report/{name}.csv").status for name in SHEETS] == [200] * len(SHEETS)
 
 
 def test_the_tables_of_the_report(store_page: Page) -> None:
