@@ -110,12 +110,15 @@ class Opened:
         """The case, checked."""
         with self._lock:
             page = self._pages.get(event_id)
-            if page is None:
-                bundle = self._desk.cases.bundle(event_id)
-                opened = None if bundle is None else self._desk.evidence.open(bundle)
-                page = self._pages[event_id] = case_page(verify.check(raw, self._desk.keys, opened))
-                while len(self._pages) > _KEPT_OPEN:
-                    self._pages.popitem(last=False)
+            if page is not None:
+                return page
+            bundle = self._desk.cases.bundle(event_id)
+            if bundle is None:  # it may be on its way
+                return case_page(verify.check(raw, self._desk.keys, None))
+            opened = self._desk.evidence.open(bundle)
+            page = self._pages[event_id] = case_page(verify.check(raw, self._desk.keys, opened))
+            while len(self._pages) > _KEPT_OPEN:
+                self._pages.popitem(last=False)
             return page
 
     def forget(self, event_id: str) -> None:

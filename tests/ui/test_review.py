@@ -311,6 +311,15 @@ def test_the_pictures_of_a_page_come_out_of_one_opening(replayed: Path, one_case
     assert cases.bundles == 2
 
 
+def test_evidence_that_comes_after_a_case_was_opened_is_shown(replayed: Path, one_case: CaseFile) -> None:
+    opened = Opened(desk_of(ReplayCases(replayed), replayed))
+    (bundle,) = (replayed / "evidence").iterdir()
+    late = bundle.rename(replayed / "late.tar")
+    assert not opened.page(one_case.document["id"], one_case.event).files
+    late.rename(bundle)
+    assert "clip.mp4" in opened.page(one_case.document["id"], one_case.event).files
+
+
 def test_what_somebody_else_erased_meanwhile_is_told(replayed: Path) -> None:
     review = Review(desk_of(ReplayCases(replayed), replayed), Look())
     with pytest.raises(HTTPException, match="somebody had erased it before") as told:
