@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -107,12 +107,22 @@ def _memory() -> Iterator[Path]:
 
 
 def _is_played(source: str) -> bool:
-    """Whether browsers play it as it is."""
+    """Whether browsers play it as it is, in the pixels that are judged: not turned nor stretched by what it says."""
     with av.open(source) as container:
-        context = container.streams.video[0].codec_context
-        return (
+        stream = container.streams.video[0]
+        context = stream.codec_context
+        is_known = (
             "mp4" in container.format.name.split(",") and context.name == "h264" and context.pix_fmt in _PLAYED_FORMATS
         )
+        return is_known and (stream.sample_aspect_ratio or 1) == 1 and not _turned(container)
+
+
+def _turned(container: av.container.InputContainer) -> int:
+    """By how many degrees it says that it is to be turned for whoever watches it."""
+    with suppress(av.error.FFmpegError):
+        for frame in container.decode(video=0):
+            return int(frame.rotation)
+    return 0
 
 
 def _as_it_is(source: str) -> Film:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -49,6 +50,47 @@ def test_a_recording_that_browsers_play_is_played_as_it_is() -> None:
         assert film.path == film.played == VIDEO
         assert (film.name, film.size_px, film.fps, film.first_s) == ("video.mp4", (640, 360), 25.0, 0.0)
         assert film.duration_s == pytest.approx(26.0)
+
+
+def test_a_recording_that_a_browser_would_stretch_is_shown_as_it_is_judged(tmp_path: Path) -> None:
+    source = tmp_path / "stretched.mp4"
+    with av.open(str(VIDEO)) as recording, av.open(str(source), "w") as out:
+        stream: Any = out.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 320, 360, "yuv420p"
+        stream.sample_aspect_ratio = Fraction(2, 1)
+        for frame in islice(recording.decode(video=0), 5):
+            out.mux(stream.encode(frame.reformat(320, 360, format="yuv420p")))
+        out.mux(stream.encode())
+    assert shown_as_judged(source) == (320, 360)
+
+
+def test_a_recording_that_a_browser_would_turn_is_shown_as_it_is_judged(tmp_path: Path) -> None:
+    source = tmp_path / "turned.mp4"
+    source.write_bytes(turned_round(remuxed(tmp_path / "upright.mp4", "libx264", 5).read_bytes()))
+    with av.open(str(source)) as container:
+        assert abs(next(container.decode(video=0)).rotation) == 180
+    assert shown_as_judged(source) == (640, 360)
+
+
+def turned_round(content: bytes) -> bytes:
+    """An MP4 whose matrix says to turn its pictures by 180 degrees (ISO/IEC 14496-12, section 8.3.2)."""
+    one = 1 << 16
+    upright, turned = (struct.pack(">9i", way, 0, 0, 0, way, 0, 0, 0, 1 << 30) for way in (one, -one))
+    at = content.index(upright, content.index(b"tkhd"))
+    return content[:at] + turned + content[at + len(turned) :]
+
+
+def shown_as_judged(source: Path) -> tuple[int, int]:
+    """The size of the film's pictures, which nothing turns or stretches and which are those that are judged."""
+    with film_of(str(source), said) as film, av.open(str(film.played)) as played, open_video(source) as judged:
+        assert film.path == film.played != source
+        assert (played.streams.video[0].sample_aspect_ratio or 1) == 1
+        first, theirs = next(played.decode(video=0)), next(iter(judged))
+        assert first.rotation == 0
+        seen = first.to_ndarray(format="bgr24").astype(int) - theirs.picture.scaled(judged.size_px)
+        assert abs(seen).mean() < 6
+        assert film.size_px == judged.size_px == (first.width, first.height)
+        return judged.size_px
 
 
 @pytest.mark.parametrize(("name", "codec"), [("road.mkv", "libx264"), ("road.avi", "mpeg4"), ("road.mp4", "mpeg4")])
