@@ -7,6 +7,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 HOST: Final = "127.0.0.1"
+USUAL_PORT: Final = 8600  # so that a page finds the program again that was started anew, and a draft its way into it
 _KINDS: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _STATIC: Final = Path(__file__).with_name("static")
 # The few files that belong to the pages; nothing else has a name here, so no address becomes a path.
@@ -83,15 +85,14 @@ def _static(request: Request) -> Response:
     return Response(file.read_bytes(), media_type=_KINDS[file.suffix])
 
 
-def serve(pages: Pages, port: int, tell: Callable[[str], None]) -> None:
-    """Serve until Ctrl-C. ``tell`` is given the address, which can be opened once. Raises ConfigError."""
+def serve(pages: Pages, wanted_port: int | None, tell: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C, on the usual port or a free one where none is wanted.
+
+    ``tell`` is given the address, which can be opened once. Raises ConfigError.
+    """
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((HOST, port))
-        except OSError as error:
-            raise ConfigError(f"Port {port} cannot be served ({error.strerror}): give another with --port") from None
-        port = listening.getsockname()[1]
+        port = _bound(listening, wanted_port)
         token, look = secrets.token_urlsafe(24), Look()
         config = uvicorn.Config(
             application(pages, look, port, token),
@@ -104,3 +105,17 @@ def serve(pages: Pages, port: int, tell: Callable[[str], None]) -> None:
         )
         address = f"http://{HOST}:{port}/?token={token}"
         _Server(config, look, lambda: tell(address)).run(sockets=[listening])
+
+
+def _bound(listening: socket.socket, wanted: int | None) -> int:
+    """The port that it is bound to."""
+    if wanted is None:
+        with suppress(OSError):
+            listening.bind((HOST, USUAL_PORT))
+            return USUAL_PORT
+    try:
+        listening.bind((HOST, wanted or 0))
+    except OSError as error:
+        raise ConfigError(f"Port {wanted} cannot be served ({error.strerror}): give another with --port") from None
+    port: int = listening.getsockname()[1]
+    return port

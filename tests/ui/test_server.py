@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge.errors import ConfigError
+from edge.ui.server import USUAL_PORT, _bound
 from tests.recordings import Recording
 from tests.ui.pages import folder_of, served
 from tests.verify.casefile import casefile
@@ -57,3 +59,12 @@ def test_a_film_that_nobody_reads_on_does_not_hold_it(tmp_path: Path) -> None:
 def test_with_nobody_there_it_ends_as_well(tmp_path: Path) -> None:
     with served(folder_of(tmp_path / "out", casefile(tmp_path / "site").finish())) as page:
         assert ended(page) == (130, "")
+
+
+def test_the_usual_port_is_served_where_it_is_free_else_another() -> None:
+    with socket.socket() as first, socket.socket() as second, socket.socket() as third:
+        ports = [_bound(one, None) for one in (first, second)]
+        assert len(set(ports)) == 2
+        assert USUAL_PORT not in ports[1:]
+        with pytest.raises(ConfigError, match=f"Port {ports[1]} cannot be served"):
+            _bound(third, ports[1])
