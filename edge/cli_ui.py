@@ -124,7 +124,9 @@ Node = Annotated[
 ]
 Model = Annotated[Path | None, typer.Option("--model", help="Another detector's TOML file.")]
 Seconds = Annotated[float, typer.Option("--for", min=5, max=600, help="How many seconds of a camera to set up over.")]
-Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes a free one.")]
+Port = Annotated[
+    int | None, typer.Option("--port", min=0, max=65535, help="0 takes a free one; 8600 if left out and free.")
+]
 Browser = Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")]
 
 
@@ -141,7 +143,7 @@ def ui(
     node: Node = None,
     model: Model = None,
     seconds: Seconds = 60.0,
-    port: Port = 0,
+    port: Port = None,
     browser: Browser = True,
 ) -> None:
     """Set a site up, or look at cases and decide on them, in a browser: a page on 127.0.0.1, until Ctrl-C.
@@ -201,7 +203,7 @@ def _setting_up(request: SetupRequest, stack: ExitStack) -> Pages:
     bench = Bench(taken, model, timeline, written.decode() if written else None, taker, wires)
     stack.enter_context(bench)
     commission = _commissioning(request, bench, wires) if node else None
-    saving = Saving(file, node.node.id if node else None, commission, written, request.next)
+    saving = Saving(file, node.node.id if node else None, commission, written, request.next, bench.base_on)
     return lambda look: Setup(bench, saving, look).routes
 
 

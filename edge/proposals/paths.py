@@ -74,6 +74,11 @@ class Path:
         return float(self.x_px[-1] - self.x_px[0]), float(self.y_px[-1] - self.y_px[0])
 
     @property
+    def way_px(self) -> tuple[Point, ...]:
+        """All its contacts."""
+        return tuple(zip(self.x_px.tolist(), self.y_px.tolist(), strict=True))
+
+    @property
     def contact(self) -> Contact | None:
         """The end that is seen: the rear of what shrinks on its way, the front of what grows, else None."""
         few = min(3, len(self.t_s) // 2)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from statistics import median
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from tomlkit.exceptions import TOMLKitError
 
 from edge.commands.chain import lamp_pins
 from edge.config import PlaceError, View, site_of
@@ -27,12 +30,14 @@ if TYPE_CHECKING:
     from edge.config import SignalGroup, Site
     from edge.detector import Model
     from edge.geometry import Segment
-    from edge.records import LampEdge
+    from edge.records import LampEdge, Point
     from edge.ui.draft import Tables
     from edge.ui.film import Film
     from edge.ui.taking import Taken, Taker
     from edge.ui.watcher import Run
     from edge.ui.wires import Wires
+
+_Row = TypeVar("_Row")
 
 _GROUP: Final = "signal-1"
 _HEAD: Final = """\
@@ -42,6 +47,8 @@ _HEAD: Final = """\
 """
 _FRAMES_AT_ONCE: Final = 500
 _SNAP_SHARE: Final = 0.035  # of the picture's height
+_PATHS_SHOWN: Final = 40
+_POINTS_SHOWN: Final = 24
 
 
 class Bench:
@@ -172,6 +179,14 @@ class Bench:
                 tables = self.tables
             return merged(self._base, tables, BY_HAND if self._given is None else None)
 
+    def base_on(self, content: bytes) -> None:
+        """What the site file holds by now: its comments are those to keep from here on, where it is one at all."""
+        with suppress(UnicodeDecodeError, TOMLKitError):
+            text = content.decode()
+            tables_of(text)
+            with self._lock:
+                self._given = self._base = text
+
     # What a page is told
 
     def state(self) -> dict[str, Any]:
@@ -278,7 +293,17 @@ class Bench:
             if self._proposal is None and run.proposal is not None:
                 self._propose(run)
             found, rests_on = self._proposal or (None, {})
-            return {"proposal": found, "notes": rests_on, "proposed": is_done}
+            return {"proposal": found, "notes": rests_on, "paths": self._paths(run), "proposed": is_done}
+
+    def _paths(self, run: Run) -> list[list[Point]]:
+        """Where vehicles drove that the proposal rests on: of some of them the contact with the road, thinned."""
+        if run.proposal is None:
+            return []
+        scale = self._grid_px[0] / run.watching.small_px[0]
+        return [
+            [(round(x * scale, 1), round(y * scale, 1)) for x, y in _some(path.way_px, _POINTS_SHOWN)]
+            for path in _some(run.proposal.approach.paths, _PATHS_SHOWN)
+        ]
 
     def _propose(self, run: Run) -> None:
         try:
@@ -353,6 +378,13 @@ class Bench:
 def told_problem(error: PlaceError) -> dict[str, str]:
     """A mistake for the page: where, and what to do."""
     return {"at": ".".join(str(part) for part in error.place), "words": str(error)}
+
+
+def _some(rows: Sequence[_Row], most: int) -> list[_Row]:
+    """All of them, or so many that lie evenly between the first and the last."""
+    if len(rows) <= most:
+        return list(rows)
+    return [rows[place * (len(rows) - 1) // (most - 1)] for place in range(most)]
 
 
 def _by_group(timeline: Sequence[LampEdge]) -> dict[str, tuple[LampEdge, ...]]:

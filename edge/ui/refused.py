@@ -9,7 +9,10 @@ from edge.errors import StoplineError
 
 SENTENCES: Final = {
     "bad_request": "{detail}",
-    "changed_meanwhile": "{file} was changed by somebody else meanwhile: load the page's address anew",
+    "changed_meanwhile": (
+        "{file} was changed by somebody else meanwhile: save again to put what is drawn here in its place; its "
+        "comments are kept"
+    ),
     "inputs": "The lamp inputs cannot be read: {detail}",
     "no_lamp_boxes": "Draw a box for each of the three lamps, or one round the whole head",
     "nobody": "Say in a few words who saves it",

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 class Saving:
     """Where the draft goes. ``written`` are the file's bytes as this page knows them, None where there is no file yet.
 
+    Where somebody else changed the file, that is refused once: ``changed`` is given what it holds now, and who saves
+    again means it.
+
     ``commission`` is given the file and who answers for it, tries everything, and gives what writes the record; None
     where no node was named. ``then`` is the command that comes next by the saved site.
     """
@@ -33,6 +36,7 @@ class Saving:
     commission: Callable[[Path, str], Callable[[], Commissioned]] | None
     written: bytes | None
     then: Callable[[Site], dict[str, str] | None] = lambda _site: None
+    changed: Callable[[bytes], None] = lambda _content: None
     _saving: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -60,7 +64,10 @@ class Saving:
         return {"file": str(self.file), "commissioned": done and {"by": done.by, "at": done.at}}
 
     def _check(self) -> None:
-        if self.file.exists() and self.file.read_bytes() != self.written:
+        there = self.file.read_bytes() if self.file.exists() else self.written
+        if there is not None and there != self.written:
+            self.written = there
+            self.changed(there)
             raise RefusedError("changed_meanwhile", file=self.file)
 
     def _tried(self, draft: Path, by: str) -> Callable[[], Commissioned] | None:

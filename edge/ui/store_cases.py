@@ -65,8 +65,8 @@ class StoreCases:
             one = heard.get(name)
             since_ms = month_start_ms(month) if one is None or months[0] < month else one.since_ms
             whole_s = max(0.0, (until_ms - since_ms) / 1000)
-            said = (one.counts, one.seconds, one.minimums_s) if one else ()
-            found.append(Counted(name, *said, whole_s=whole_s))
+            said = (one.counts, one.seconds, one.minimums_s) if one else ({}, {}, {})
+            found.append(Counted(name, *said, whole_s))
         return found
 
     def event(self, event_id: str) -> bytes | None:

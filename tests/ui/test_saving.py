@@ -127,5 +127,22 @@ def test_what_somebody_writes_while_the_node_is_tried_is_left_alone(saving: Savi
     assert kept(saving) == {"site.toml": b"# Mine.\n"}
 
 
+def test_what_somebody_else_wrote_is_told_once_and_put_back_where_saving_fails(saving: Saving) -> None:
+    told: list[bytes] = []
+    saving.changed = told.append
+    saving.file.write_bytes(b"\xff no text")
+    with pytest.raises(RefusedError) as refused:
+        saving.save(TEXT, "Ada")
+    assert refused.value.code == "changed_meanwhile"
+    assert told == [b"\xff no text"]
+    with pytest.raises(RefusedError) as refused:
+        saving.save(TEXT, " ")
+    assert refused.value.code == "not_commissioned"
+    assert kept(saving) == {"site.toml": b"\xff no text"}
+    saving.save(TEXT, "Ada")
+    assert saving.file.read_text(encoding="utf-8") == TEXT
+    assert len(told) == 1
+
+
 def test_a_command_can_be_typed_as_it_is_told() -> None:
     assert command("replay", Path("a b.mp4"), "--site", "it's") == "stopline replay 'a b.mp4' --site 'it'\"'\"'s'"

@@ -276,6 +276,11 @@ def test_saving_keeps_comments_and_leaves_alone_what_others_wrote(page: Page, st
     assert refusal["code"] == "changed_meanwhile"
     assert refusal["values"] == {"file": str(folder / "site.toml")}
     assert (folder / "site.toml").read_text(encoding="utf-8").endswith("# And mine.\n")
+    status, done = told(page, "/api/save", {"by": ""})  # who saves again means it
+    assert status == 200, done
+    text = (folder / "site.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(text)["site"]["name"] == "As it is now"
+    assert text.endswith("# And mine.\n")
     told(page, "/api/site", state["site"], "PUT")
 
 

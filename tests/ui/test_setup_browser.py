@@ -190,6 +190,12 @@ def test_the_proposal_taken_by_one_click_judges_as_the_truth(browser: Browser, t
         assert "the proposal is being made" in offered
         assert "Too few vehicles" not in offered
         assert wizard.page.locator(".shape.ghost.stop").count() == 2
+        assert wizard.page.locator(".shape.ghost.way").count() == 2
+        driven = wizard.page.locator("svg.stage path.driven")
+        assert 2 <= driven.count() <= 40
+        assert all(
+            len(way.split("L")) <= 24 for way in driven.evaluate_all("all => all.map((one) => one.getAttribute('d'))")
+        )
         assert "vehicles" in wizard.page.locator("#lanes .difference").first.inner_text()
         picture(wizard.page, "setup-proposal")
         wizard.button("Take the proposal").click()
@@ -530,6 +536,56 @@ def test_boxes_beside_the_lamps_are_told(wizard: Wizard) -> None:
     assert view["red_px"][3] < view["amber_px"][1]
 
 
+def test_what_was_offered_or_asked_for_is_over_once_its_lane_is_gone(wizard: Wizard) -> None:
+    true = truth()["lanes"][0]["stop_line_px"]
+    wizard.page.locator("#lanes .difference").first.wait_for(timeout=90_000)  # watched, so that the paint is known
+    wizard.button("Redraw stop line").click()
+    wizard.asked("Drag along the stop line")
+    wizard.drag((true[0][0], true[0][1] + 7), (true[1][0], true[1][1] + 6))
+    wizard.button("Snap to it (Enter)").wait_for()
+    wizard.button("Remove the lane").click()
+    wizard.button("Snap to it (Enter)").wait_for(state="hidden")
+    assert wizard.settled()["lanes"] == truth()["lanes"][1:]
+    wizard.button("Redraw confirm line").click()
+    wizard.asked("Drag the confirm line")
+    wizard.button("Undo").click()  # of the drawing
+    wizard.button("Redraw confirm line").click()
+    wizard.button("Remove the lane").click()
+    wizard.button("Cancel (Esc)").wait_for(state="hidden")
+    for count in (1, 2):
+        wizard.button("Undo").click()
+        wizard.until(lambda draft: len(draft["lanes"]) == count)  # noqa: B023 - used at once
+    assert wizard.draft()["lanes"][1] == truth()["lanes"][1]
+
+
+def test_where_no_number_is_typed_the_one_that_was_there_stays(wizard: Wizard) -> None:
+    wizard.open("lamps")
+    field = wizard.page.get_by_label("Shortest lawful amber, in seconds")
+    field.fill("3.2")
+    field.press("Enter")
+    wizard.until(lambda draft: draft["signal_groups"][0].get("min_amber_s") == 3.2)
+    field.fill("")
+    wizard.page.keyboard.type("3e")  # of which a browser makes no number
+    field.press("Enter")
+    assert field.input_value() == "3.2"
+    assert wizard.settled()["signal_groups"][0]["min_amber_s"] == 3.2
+    field.fill("")
+    field.press("Enter")
+    wizard.until(lambda draft: "min_amber_s" not in draft["signal_groups"][0])
+
+
+def test_a_name_that_is_taken_and_given_back_leaves_every_lane_its_group(wizard: Wizard) -> None:
+    wizard.open("lamps")
+    wizard.button("Add a signal group").click()
+    name = wizard.page.locator("#lamps").get_by_label("Name")
+    for words in ("north", "left"):
+        name.fill(words)
+        name.press("Enter")
+        wizard.page.wait_for_timeout(200)
+    draft = wizard.until(lambda draft: [one["id"] for one in draft["signal_groups"]] == ["north", "cross", "left"])
+    assert {lane["signal_group"] for lane in draft["lanes"]} == {"north"}
+
+
 def test_a_renamed_group_takes_its_lanes_along(wizard: Wizard) -> None:
     wizard.open("lamps")
     name = wizard.page.locator("#lamps").get_by_label("Name")
@@ -628,16 +684,17 @@ def test_it_is_read_in_german_and_french(wizard: Wizard) -> None:
 def test_a_refusal_is_told_in_german(wizard: Wizard, first_site: Path) -> None:
     wizard.page.get_by_role("link", name="Deutsch").click()
     wizard.button("Fahrstreifen hinzufügen").wait_for()
-    written = first_site.read_bytes()
-    first_site.write_bytes(written + b"# by somebody else\n")
-    try:
-        wizard.open("saving")
-        wizard.button("Speichern").click()
-        alert = wizard.page.get_by_role("alert").filter(has_text="von jemand anderem geändert")
-        alert.wait_for()
-        assert violations(wizard.page) == []
-    finally:
-        first_site.write_bytes(written)
+    first_site.write_bytes(first_site.read_bytes() + b"# by somebody else\n")
+    wizard.open("saving")
+    wizard.button("Speichern").click()
+    alert = wizard.page.get_by_role("alert").filter(has_text="von jemand anderem geändert")
+    alert.wait_for()
+    assert "nicht gespeichert" in wizard.state("saving").inner_text()
+    assert violations(wizard.page) == []
+    wizard.button("Speichern").click()  # once more: then it is meant
+    wizard.page.get_by_role("status").filter(has_text="geschrieben").wait_for()
+    assert not alert.count()
+    assert first_site.read_bytes().endswith(b"# by somebody else\n")
 
 
 def test_one_proposed_value_is_taken_and_says_what_it_rests_on(wizard: Wizard) -> None:

@@ -26,6 +26,51 @@ def test_every_module_is_read_without_a_mistake(page: Page) -> None:
     assert [trouble for trouble in said if trouble] == []
 
 
+def test_a_proposal_that_is_taken_keeps_what_a_person_said(page: Page) -> None:
+    lane = {"contact": "rear", "direction": [0, -1]}
+    drawn = {
+        "signal_groups": [{"id": "main", "min_amber_s": 3}, {"id": "left", "pins": {"red": 1}}],
+        "lanes": [
+            {**lane, **at(100), "id": "bus", "signal_group": "main", "turn_on_red": "allowed"},
+            {**lane, **at(500), "id": "unseen", "signal_group": "left"},
+        ],
+        "detector": {"region_px": [0, 0, 9, 9]},
+    }
+    proposal = {
+        "signal_groups": [{"id": "signal-1", "view": {"head_px": [1, 2, 3, 4]}}],
+        "lanes": [
+            {**lane, **at(104), "id": "lane-1", "signal_group": "signal-1", "turn_on_red": "forbidden"},
+            {**lane, **at(300), "id": "bus", "signal_group": "signal-1", "turn_on_red": "forbidden"},
+        ],
+        "detector": {"region_px": [5, 5, 8, 8]},
+    }
+    reckon = """async ([drawn, proposal]) => {
+      const { takeAll, isTaken } = await import("/static/setup/proposals.js");
+      const taken = takeAll(drawn, proposal);
+      return [taken, isTaken(drawn, proposal), isTaken(taken, proposal)];
+    }"""
+    taken, before, after = page.evaluate(reckon, [drawn, proposal])
+    assert (before, after) == (False, True)
+    assert taken["signal_groups"] == [
+        {**drawn["signal_groups"][0], "view": {"head_px": [1, 2, 3, 4]}},
+        drawn["signal_groups"][1],
+    ]
+    assert taken["lanes"] == [
+        {**drawn["lanes"][0], **at(104)},
+        drawn["lanes"][1],
+        {**proposal["lanes"][1], "id": "lane-3", "signal_group": "main"},
+    ]
+    assert taken["detector"] == drawn["detector"]
+    fresh = {"signal_groups": [{"id": "signal-1"}], "lanes": []}
+    taken, _, after = page.evaluate(reckon, [fresh, proposal])
+    assert (taken, after) == (proposal, True)
+
+
+def at(x: int) -> dict[str, list[list[int]]]:
+    """A lane's two lines."""
+    return {"stop_line_px": [[x, 300], [x + 80, 300]], "confirm_line_px": [[x, 260], [x + 80, 260]]}
+
+
 def test_lamps_agree_for_the_time_that_both_know_alone(page: Page) -> None:
     agreed = page.evaluate(
         """async () => {

@@ -239,6 +239,11 @@ function defs() {
       h("path", { d: "M0 0L10 5L0 10z", class: "head" }),
     ),
     h(
+      "marker",
+      { id: "driven", viewBox: "0 0 10 10", refX: 7, refY: 5, markerWidth: 6, markerHeight: 6, orient: "auto" },
+      h("path", { d: "M0 0L10 5L0 10z", class: "driven-head" }),
+    ),
+    h(
       "pattern",
       { id: "hatch", width: 8, height: 8, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
       h("path", { d: "M0 0V8", class: "hatching" }),

@@ -42,8 +42,9 @@ export const number = (label, value, onchange, { optional = false, ...more } = {
       min: 0,
       ...more,
       onchange: ({ target }) => {
-        if (target.value === "" && optional) onchange(null);
-        else if (target.value !== "" && target.validity.valid) onchange(Number(target.value));
+        const isEmpty = target.value === "" && !target.validity.badInput; // what is no number reads as "" too
+        if (isEmpty && optional) onchange(null);
+        else if (!isEmpty && target.validity.valid) onchange(Number(target.value));
         else target.value = value ?? "";
       },
     }),

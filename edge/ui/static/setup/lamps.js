@@ -1,7 +1,7 @@
 // Step 2: signal groups, and where the picture shows their lamps, read live while they are drawn.
 
 import { LampCards } from "./lampcards.js";
-import { freeName } from "./lanes.js";
+import { freeName } from "./names.js";
 import { sameHead } from "./proposals.js";
 
 const LAMPS = ["red", "amber", "green"];
@@ -164,12 +164,13 @@ export class Lamps {
     page.choose("signal_groups", page.site.signal_groups.length - 1);
   }
 
-  /** Lanes that obey a group go along with its new name. */
+  /** Lanes that obey no other group go along, but not to a name that another has: whose they are would be lost. */
   rename(place, id) {
     this.#page.edit((site) => {
-      const before = site.signal_groups[place].id;
+      const others = site.signal_groups.filter((_, other) => other !== place).map((group) => group.id);
       site.signal_groups[place].id = id;
-      for (const lane of site.lanes) if (lane.signal_group === before) lane.signal_group = id;
+      if (others.includes(id)) return;
+      for (const lane of site.lanes) if (!others.includes(lane.signal_group)) lane.signal_group = id;
     });
   }
 

@@ -27,6 +27,8 @@ export class LaneCards {
       .map((one) => this.#proposedLane(one));
     show(
       this.#place,
+      page.store.paths.length > 0 &&
+        h("p", { key: "driven", class: "soft" }, page.t("The thin arrows in the picture show where vehicles drove.")),
       ...lanes,
       ...proposed,
       h(

@@ -1,6 +1,8 @@
 // Step 1: lanes, each with its stop line, its confirm line and the way of travel.
 
 import { LaneCards } from "./lanecards.js";
+import { h } from "./markup.js";
+import { freeName } from "./names.js";
 import { lineBeyond, middle, sameWay, wayBetween } from "./plane.js";
 import { differing, partners, same } from "./proposals.js";
 
@@ -68,15 +70,33 @@ export class Lanes {
     ];
   }
 
+  /** Where vehicles drove while the recording was watched, which lanes are proposed by. */
+  backdrop() {
+    const { step, store } = this.#page;
+    if (step !== "lanes") return [];
+    return (store.paths ?? []).map((path, place) =>
+      h("path", {
+        key: `path ${place}`,
+        class: "driven",
+        d: `M${path.map((point) => point.join(" ")).join("L")}`,
+        "marker-end": "url(#driven)",
+      }),
+    );
+  }
+
   /** What is proposed and not taken, and the stop line of a lane that is being drawn. */
   #ghosts() {
     const page = this.#page;
     if (page.step !== "lanes") return [];
     const ghost = (place, value, look) => ({ place, kind: "line", value, look, ghost: true });
+    const way = (lane) => ({ kind: "way", from: middle(lane.stop_line_px), look: "way" });
     const proposed = this.untaken().flatMap(({ lane, keys, place }) =>
       keys
-        .filter((key) => key.endsWith("_px"))
-        .map((key) => ghost(`proposal.${place}.${key}`, lane[key], key.split("_")[0])),
+        .filter((key) => key !== "contact")
+        .map((key) => ({
+          ...ghost(`proposal.${place}.${key}`, lane[key], key.split("_")[0]),
+          ...(key === "direction" && way(lane)),
+        })),
     );
     return this.#drawnStop ? [...proposed, { ...ghost("drawn", this.#drawnStop, "stop"), ghost: false }] : proposed;
   }
@@ -206,7 +226,7 @@ export class Lanes {
           lane,
           place,
           partner,
-          keys: partner < 0 ? ["stop_line_px", "confirm_line_px"] : differing(site.lanes[partner], lane),
+          keys: partner < 0 ? ["stop_line_px", "confirm_line_px", "direction"] : differing(site.lanes[partner], lane),
         };
       })
       .filter(({ keys }) => keys.length);
@@ -226,13 +246,4 @@ export class Lanes {
   takeValue({ lane, partner }, key) {
     this.#page.edit((site) => (site.lanes[partner][key] = structuredClone(lane[key])));
   }
-}
-
-/** A name that no row of a table has: the wished one, or the first free number. */
-export function freeName(rows, word, wished = null) {
-  const names = new Set(rows.map(({ id }) => id));
-  if (wished && !names.has(wished)) return wished;
-  let number = rows.length + 1;
-  while (names.has(`${word}-${number}`)) number += 1;
-  return `${word}-${number}`;
 }

@@ -9,6 +9,7 @@ import { distance } from "./plane.js";
 import { Stage } from "./stage.js";
 
 const SAME_PX = 0.5;
+const TABLES = ["lanes", "signal_groups", "masks"];
 
 export class Page {
   #waiting = false;
@@ -78,10 +79,34 @@ export class Page {
     return Math.min(this.chosen[table], (this.site[table]?.length ?? 0) - 1);
   }
 
-  /** Change the draft; what was said last is then over. */
+  /** Change the draft; what was said or offered last is then over. */
   edit(change, name) {
     this.said = "";
+    this.offer = null;
+    const before = this.site;
     this.history.edit(change, name);
+    this.#keepPenTo(before);
+  }
+
+  undo() {
+    if (this.pen.active) this.pen.giveUp();
+    else this.#step(() => this.history.undo());
+  }
+
+  redo() {
+    this.#step(() => this.history.redo());
+  }
+
+  #step(take) {
+    this.offer = null;
+    const before = this.site;
+    take();
+    this.#keepPenTo(before);
+  }
+
+  /** What is being drawn is for a row by its place: where rows came or went, that may be another's by now. */
+  #keepPenTo(before) {
+    if (TABLES.some((table) => before[table]?.length !== this.site[table]?.length)) this.pen.giveUp();
   }
 
   write(place, value, name) {

@@ -1,5 +1,6 @@
 // What the program proposes beside what is drawn: which belong together, what differs, and on what a value rests.
 
+import { freeName } from "./names.js";
 import { distance, middle } from "./plane.js";
 
 const SHAKY = 0.15; // of a lamp's size
@@ -51,22 +52,52 @@ export function noteAt(notes, place) {
   return notes[within ?? around] ?? "";
 }
 
-/** The draft with everything proposed in it. Names, shortest ambers and what else a person said is kept. */
+/**
+ * The draft with everything proposed in it: the lines of lanes that are drawn already, lanes and groups that are not,
+ * lamps in the picture. All else that a person said is kept, lanes of which nothing was seen too.
+ */
 export function takeAll(site, proposal) {
-  const groups = proposal.signal_groups.map((proposed) => {
-    const drawn = site.signal_groups.find((group) => group.id === proposed.id);
-    return { ...proposed, ...drawn, ...(proposed.view ? { view: proposed.view } : {}) };
-  });
-  const others = site.signal_groups.filter((group) => !groups.some(({ id }) => id === group.id));
-  const { lanes, calibration, detector, masks } = proposal;
+  const meant = partners(site, proposal);
+  const { calibration, detector, masks } = proposal;
   return {
     ...site,
-    signal_groups: [...groups, ...others],
-    ...(lanes.length ? { lanes } : {}),
+    signal_groups: groupsWith(site, proposal, meant),
+    lanes: lanesWith(site, proposal, meant),
     ...(calibration && !site.calibration ? { calibration } : {}),
-    ...(detector ? { detector } : {}),
+    ...(detector && !site.detector ? { detector } : {}),
     ...(masks?.length && !site.masks?.length ? { masks } : {}),
   };
+}
+
+function lanesWith(site, proposal, meant) {
+  const lanes = [...site.lanes];
+  for (const [place, proposed] of proposal.lanes.entries()) {
+    const lines = Object.fromEntries(LANE_KEYS.filter((key) => key in proposed).map((key) => [key, proposed[key]]));
+    if (meant[place] >= 0) lanes[meant[place]] = { ...lanes[meant[place]], ...lines };
+    else {
+      const group = groupOf(site, proposal, meant, proposed.signal_group);
+      lanes.push({ ...proposed, id: freeName(lanes, "lane", proposed.id), signal_group: group });
+    }
+  }
+  return lanes;
+}
+
+function groupsWith(site, proposal, meant) {
+  const groups = [...site.signal_groups];
+  for (const proposed of proposal.signal_groups) {
+    const id = groupOf(site, proposal, meant, proposed.id);
+    const place = groups.findIndex((group) => group.id === id);
+    if (place < 0) groups.push(proposed);
+    else if (proposed.view) groups[place] = { ...groups[place], view: proposed.view };
+  }
+  return groups;
+}
+
+/** The drawn group that a proposed one means: of its name, else the one that its lanes obey which are drawn already. */
+function groupOf(site, proposal, meant, id) {
+  if (site.signal_groups.some((group) => group.id === id)) return id;
+  const place = proposal.lanes.findIndex((lane, place) => lane.signal_group === id && meant[place] >= 0);
+  return place < 0 ? id : site.lanes[meant[place]].signal_group;
 }
 
 /** Whether nothing is proposed that is not in the draft already. */

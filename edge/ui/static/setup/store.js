@@ -32,6 +32,7 @@ export class Store extends EventTarget {
   site = null; // the draft, in the form of the site file
   proposal = null; // a site of the same form, or null until the recording has been watched
   proposed = false; // whether no other proposal is to come
+  paths = []; // where vehicles drove that the proposal rests on, each a row of points
   notes = {}; // what each proposed value rests on, by its place: "lanes.0.stop_line_px"
   watch = null; // { run, frames, of, until_s, done, fps, problem }
   judged = null; // { until_s, stale, passages, lamps, grid }
@@ -118,7 +119,10 @@ export class Store extends EventTarget {
     await this.settled();
     if (this.#wanted) throw new Lost(false);
     if (this.problem) return null;
-    const done = await this.#ask("/api/save", "POST", { by, site: sent });
+    const done = await this.#ask("/api/save", "POST", { by, site: sent }).catch((refusal) => {
+      if (refusal.code === "changed_meanwhile") this.#written = null;
+      throw refusal;
+    });
     this.#written = sent;
     this.save = { ...this.save, exists: true };
     this.#tell("saved");

@@ -33,8 +33,8 @@ export class Tools {
       });
     show(
       this.#bar,
-      tool("↶", page.t("Undo"), "Control+Z", () => this.#undo(), !history.canUndo && !page.pen.active),
-      tool("↷", page.t("Redo"), "Control+Shift+Z", () => history.redo(), !history.canRedo),
+      tool("↶", page.t("Undo"), "Control+Z", () => page.undo(), !history.canUndo && !page.pen.active),
+      tool("↷", page.t("Redo"), "Control+Shift+Z", () => page.redo(), !history.canRedo),
       h("span", { key: "gap", class: "gap" }),
       tool("−", page.t("Zoom out"), "-", () => stage.zoomBy(1 / CLOSER), stage.scale <= 1),
       h("span", { key: "scale", class: "scale" }, `${figure(100 * stage.scale, 0)} %`),
@@ -61,11 +61,6 @@ export class Tools {
     ];
   }
 
-  #undo() {
-    if (this.#page.pen.active) this.#page.pen.giveUp();
-    else this.#page.history.undo();
-  }
-
   #key(event) {
     if (event.target.closest("input, select, textarea") || event.altKey) return;
     const act = event.ctrlKey || event.metaKey ? this.#withControl(event) : this.#plain(event);
@@ -76,8 +71,8 @@ export class Tools {
 
   #withControl(event) {
     const key = event.key.toLowerCase();
-    if (key === "y" || (key === "z" && event.shiftKey)) return () => this.#page.history.redo();
-    return key === "z" ? () => this.#undo() : null;
+    if (key === "y" || (key === "z" && event.shiftKey)) return () => this.#page.redo();
+    return key === "z" ? () => this.#page.undo() : null;
   }
 
   #plain({ key, target }) {
