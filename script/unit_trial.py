@@ -398,11 +398,12 @@ def ports(inside: Inside, _ear: Ear) -> None:
 def recorded(inside: Inside, ear: Ear) -> None:
     """What it is all for: commissioned as the installation page says, it arms and delivers a case that verifies."""
     page = (ROOT / "docs/install.md").read_text(encoding="utf-8")
-    command = re.search(r"^sudo -u stopline stopline commission picamera .*$", page, re.MULTILINE)
+    command = re.search(
+        r"^sudo systemctl stop stopline\nsudo -u stopline stopline commission picamera .*$", page, re.MULTILINE
+    )
     if command is None:
         raise WrongError("docs/install.md does not say how a node is commissioned")
-    inside.run("systemctl", "stop", "stopline")
-    inside.run("sh", "-c", command[0].replace(" picamera ", f" '{CAMERA}' "))
+    inside.run("runuser", "-l", "installer", "-c", command[0].replace(" picamera ", f" '{CAMERA}' "))
     inside.run("systemctl", "start", "stopline")
     at_s = time.monotonic()
     until(lambda: ear.violations, RECORDED_S, "a violation's event")

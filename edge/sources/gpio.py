@@ -94,7 +94,8 @@ def _lent_working_folder() -> Iterator[None]:
     """While lgpio is imported, a folder for the FIFO that it makes, opens and never needs by name again.
 
     Without, lgpio leaves that in the process's own folder, which a sealed node may not write; and it changes to the one
-    that ``LG_WD`` names, which would move every relative path.
+    that ``LG_WD`` names, which would move every relative path. A folder that this user may not go back to, like the
+    home of somebody who has typed ``sudo -u``, led nowhere before either: then it is the root.
     """
     here, before = Path.cwd(), os.environ.get("LG_WD")
     with tempfile.TemporaryDirectory(prefix="stopline-lgpio-") as folder:
@@ -102,7 +103,10 @@ def _lent_working_folder() -> Iterator[None]:
         try:
             yield
         finally:
-            os.chdir(here)
+            try:
+                os.chdir(here)
+            except PermissionError:
+                os.chdir("/")
             del os.environ["LG_WD"]
             if before is not None:
                 os.environ["LG_WD"] = before

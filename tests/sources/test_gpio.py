@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -180,3 +183,23 @@ def test_more_groups_than_pins_is_a_source_error() -> None:
     edges = [LampEdge(0, f"group{index}", lamp, lit=False) for index in range(9) for lamp in Lamp]
     with pytest.raises(SourceError, match="more signal groups"):
         play_through_pins(edges)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to one user and become another")
+def test_a_folder_that_the_user_may_not_go_back_to_is_left(tmp_path: Path) -> None:
+    """``sudo -u stopline`` in somebody else's home, which is closed to others since Debian 13."""
+    program = """
+import os
+import sys
+from pathlib import Path
+from edge.sources.gpio import _lent_working_folder
+home = Path(sys.argv[1])
+home.chmod(0o700)
+os.chdir(home)
+os.seteuid(65534)
+with _lent_working_folder():
+    os.chdir(os.environ["LG_WD"])
+print(os.getcwd())
+"""
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("/\n", 0), done.stderr
