@@ -12,13 +12,13 @@ import sys
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
 from edge import __version__, event, machine
-from edge.clock import chrony_bound_ms, monotonic_to_utc
+from edge.clock import ClockWatch, monotonic_to_utc
 from edge.commissioning import Commissioned, Fitness, compare, read_record, read_view, software_sha256
 from edge.errors import ConfigError, NodeError, StoplineError
 from edge.health import (
@@ -88,7 +88,7 @@ class Watched:
     limits: Health
     fitness: Callable[[], Fitness]
     self_test: Callable[[], Finding]
-    clock_bound_ms: Callable[[], float | None] = chrony_bound_ms
+    clock_bound_ms: Callable[[], float | None] = field(default_factory=lambda: ClockWatch().bound_ms)
     lamp_agreement: Callable[[], Finding] | None = None
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge.clock import bound_of_tracking, chrony_bound_ms
+from edge.clock import chrony_bound_ms, read_tracking
 from tests.firmware_config.device import CONFIG, checks
 from tests.live import free_udp_port
 
@@ -84,7 +84,9 @@ def test_a_user_without_rights_is_told_the_bound(asked: tuple[subprocess.Popen[b
     assert set(said) >= {"System time", "Root delay", "Root dispersion", "Leap status"}
     assert [fields[index] for index in (10, 13)] == [said["Root delay"], said["Leap status"] + "\n"]
     bound = abs(float(fields[4])) + float(fields[11]) + float(fields[10]) / 2
-    assert bound_of_tracking(line) == pytest.approx(bound * 1000)
+    said = read_tracking(line)
+    assert said is not None
+    assert said.bound_ms == pytest.approx(bound * 1000)
 
 
 def test_nobody_but_this_machine_may_ask_and_nobody_may_command(asked: tuple[subprocess.Popen[bytes], int]) -> None:

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge.clock import bound_of_tracking, chrony_bound_ms, monotonic_to_utc, stated_start
+from edge.clock import (
+    ClockWatch,
+    Tracking,
+    UtcMapping,
+    chrony_bound_ms,
+    monotonic_to_utc,
+    read_tracking,
+    stated_start,
+)
 from edge.errors import ConfigError
 from edge.records import NS_PER_S
 
@@ -39,7 +47,10 @@ def test_the_monotonic_clock_is_placed_in_utc() -> None:
 
 
 def test_chronys_bound_is_offset_and_dispersion_and_half_the_delay() -> None:
-    assert bound_of_tracking(_TRACKING) == pytest.approx(0.012 + 1.0 + 10.0)
+    said = read_tracking(_TRACKING)
+    assert said is not None
+    assert said.bound_ms == pytest.approx(0.012 + 1.0 + 10.0)
+    assert said.measured == "1762000000.123"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +65,7 @@ def test_chronys_bound_is_offset_and_dispersion_and_half_the_delay() -> None:
     ],
 )
 def test_no_bound_is_claimed_without_a_clock_in_step(line: str) -> None:
-    assert bound_of_tracking(line) is None
+    assert read_tracking(line) is None
 
 
 @pytest.mark.parametrize("script", ["printf '\\377\\n'", "exit 1"], ids=["no text", "fails"])
@@ -66,3 +77,48 @@ def test_a_chronyc_that_does_not_answer_leaves_the_bound_unknown(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert chrony_bound_ms() is None
+
+
+class Clocks:
+    """A wall clock that somebody may set, and a chrony that learns of it when it measures."""
+
+    def __init__(self) -> None:
+        self.watch = ClockWatch()
+        self.now_ns = 5 * NS_PER_S
+        self.off_ms = 0.0
+        self.said = Tracking(2.0, "100.0")
+
+    def after(self, seconds: float, off_ms: float | None = None) -> float:
+        """The bound at the next look, the clock being off by so much."""
+        self.now_ns += round(seconds * NS_PER_S)
+        self.off_ms = self.off_ms if off_ms is None else off_ms
+        zero_ns = 1_777_881_600 * NS_PER_S + round(self.off_ms * 1e6)
+        return self.watch.look(self.said, UtcMapping(zero_ns, self.said.bound_ms), self.now_ns)
+
+
+@pytest.mark.parametrize("off_ms", [250.0, -250.0, 86_400_000.0])
+def test_a_clock_that_somebody_set_is_known_to_what_it_was_set_by_until_chrony_has_measured(off_ms: float) -> None:
+    clocks = Clocks()
+    assert (clocks.after(0), clocks.after(2)) == (2.0, 2.0)
+    assert clocks.after(2, off_ms) == abs(off_ms)
+    assert clocks.after(60) == abs(off_ms)
+    assert clocks.after(2, 0.0) == 2 * abs(off_ms), "set back, as far as anybody knows"
+    clocks.said = Tracking(3.0, "164.0")
+    assert clocks.after(2) == 3.0
+
+
+def test_a_clock_that_drifts_or_is_led_by_chrony_was_not_set() -> None:
+    clocks = Clocks()
+    for second in range(0, 600, 2):
+        assert clocks.after(2, 0.4 * second) == 2.0  # 400 ppm
+    clocks.said = Tracking(900.0, "200.0")  # chrony finds it off, says so, and leads it back
+    assert clocks.after(2) == 900.0
+    for left_ms in (750, 600, 450, 300, 150, 5):
+        clocks.said = Tracking(left_ms, "200.0")
+        assert clocks.after(2, clocks.off_ms - 150.0) == left_ms
+
+
+def test_where_chrony_said_nothing_meanwhile_nothing_is_contradicted() -> None:
+    answers = iter([Tracking(2.0, "100.0"), None, Tracking(2.0, "100.0")])
+    watch = ClockWatch(lambda: next(answers))
+    assert [watch.bound_ms() for _ in range(3)] == [2.0, None, 2.0]
