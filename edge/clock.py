@@ -11,13 +11,16 @@ import subprocess
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge.errors import ConfigError
 from edge.records import NS_PER_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+KNOWN_WITHIN_MS: Final = 60_000.0
+"""The bound within which a clock is good enough to count hours and days by."""
 
 _CHRONY_FIELDS = 14
 _NS_PER_MS = 1_000_000
@@ -139,3 +142,29 @@ class ClockWatch:
         may_ms = (before.bound_ms or 0.0) + (utc.bound_ms or 0.0)
         may_ms += _READING_MS + _DRIFT * (now_ns - then_ns) / _NS_PER_MS
         return moved_ms if moved_ms > may_ms else 0.0
+
+
+class KnownUtc:
+    """UTC for what is counted in hours over restarts, and not for what stands in an event.
+
+    A machine without a battery behind its clock starts in the past, by as long as it was off or by more, until chrony
+    steps it. So UTC counts as known from the first time that ``bound_ms`` was at most ``KNOWN_WITHIN_MS``, until it was
+    more. Where nothing is told any more it stays known: without its servers a clock drifts by seconds a day. May be
+    asked from any thread. ``ask`` gives the greatest error of the clock in ms, None where it is not known.
+    """
+
+    def __init__(self, ask: Callable[[], float | None], utc_ns: Callable[[], int] = time.time_ns) -> None:
+        self._ask = ask
+        self._utc_ns = utc_ns
+        self._is_known = False
+
+    def bound_ms(self) -> float | None:
+        """Ask for the greatest error of the clock now, in ms, and learn from it; None where it is not known."""
+        bound_ms = self._ask()
+        if bound_ms is not None:
+            self._is_known = bound_ms <= KNOWN_WITHIN_MS
+        return bound_ms
+
+    def now_ms(self) -> int | None:
+        """UTC in ms since 1970; None where it is not known."""
+        return self._utc_ns() // _NS_PER_MS if self._is_known else None

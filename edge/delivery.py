@@ -1,7 +1,9 @@
 """What becomes of a message that the broker has taken: it awaits a receipt, is kept on for a while, and goes.
 
 These functions run inside a transaction of whoever owns the database. Their times are UTC in milliseconds, since they
-outlive a restart; a clock that was wrong can lengthen a wait only to what ``Keeping`` allows.
+outlive a restart. Where UTC is not known (``now_ms`` is None: a machine without a battery behind its clock starts in
+the past) nothing falls due, and a wait that begins then is counted from the first ``tend`` that knows UTC. A clock that
+was wrong though it was known can lengthen a wait only to what ``Keeping`` allows.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 # A table of its own, since a change of a message's own row would write its payload to the disk once more. A message
-# without a row here was never taken. ``due_ms`` is when it is sent again (sent) or goes (kept); an event whose evidence
-# awaits a receipt is kept without an end, since it says what that receipt must name.
+# without a row here was never taken. ``due_ms`` is when it is sent again (sent) or goes (kept); a negative one is the
+# wait itself, which has not begun to be counted. An event whose evidence awaits a receipt is kept without an end, since
+# it says what that receipt must name.
 TABLES: Final = """
 CREATE TABLE taken (
     number INTEGER PRIMARY KEY,
@@ -45,19 +48,25 @@ class Keeping:
     again_s: float = 3600.0
     longest_s: float = 86_400.0
 
-    def gone_ms(self, now_ms: int) -> int:
-        """When a message that is confirmed now may go."""
-        return now_ms + round(self.keep_s * 1000)
+    def gone_ms(self, now_ms: int | None) -> int:
+        """When a message that is confirmed now may go; as a ``due_ms``, so a negative wait where UTC is not known."""
+        return _due_ms(now_ms, self.keep_s)
 
-    def again_ms(self, now_ms: int, times: int) -> int:
-        """When a message that was sent for the ``times``-th time now is sent again."""
-        return now_ms + round(min(self.again_s * 2.0 ** min(times - 1, 20), self.longest_s) * 1000)
+    def again_ms(self, now_ms: int | None, times: int) -> int:
+        """When a message that was sent for the ``times``-th time now is sent again, likewise."""
+        return _due_ms(now_ms, min(self.again_s * 2.0 ** min(times - 1, 20), self.longest_s))
+
+
+def _due_ms(now_ms: int | None, wait_s: float) -> int:
+    """The ``due_ms`` of a wait that begins now; one of no length is over at once, whether or not UTC is known."""
+    wait_ms = round(wait_s * 1000)
+    return -wait_ms if now_ms is None else now_ms + wait_ms
 
 
 BROKER_ALONE: Final = Keeping()  # what the broker has taken goes at once
 
 
-def take(connection: sqlite3.Connection, ids: Iterable[str], keeping: Keeping, now_ms: int) -> int:
+def take(connection: sqlite3.Connection, ids: Iterable[str], keeping: Keeping, now_ms: int | None) -> int:
     """Note that the broker has taken these messages; says how many of them were still there."""
     there = 0
     query = (
@@ -82,7 +91,7 @@ def take(connection: sqlite3.Connection, ids: Iterable[str], keeping: Keeping, n
     return there
 
 
-def confirm(connection: sqlite3.Connection, event_id: str, *, whole: bool, keeping: Keeping, now_ms: int) -> int:
+def confirm(connection: sqlite3.Connection, event_id: str, *, whole: bool, keeping: Keeping, now_ms: int | None) -> int:
     """Note what a receiver has stored: the event, and with ``whole`` all of its evidence too.
 
     Says how many messages that confirmed, whether or not the broker had answered for them. Where evidence is not
@@ -102,10 +111,17 @@ def confirm(connection: sqlite3.Connection, event_id: str, *, whole: bool, keepi
     return sum(row["state"] != "kept" for row in rows)
 
 
-def tend(connection: sqlite3.Connection, keeping: Keeping, now_ms: int) -> int:
-    """Let kept messages go, and those without a receipt be sent again, as is due; says how many of the latter."""
+def tend(connection: sqlite3.Connection, keeping: Keeping, now_ms: int | None) -> int:
+    """Let kept messages go, and those without a receipt be sent again, as is due; says how many of the latter.
+
+    Where UTC is not known nothing is due, but what has no time to wait for.
+    """
     if not keeping.receipts:
         _believe_broker(connection, keeping.gone_ms(now_ms))
+    if now_ms is None:
+        _drop(connection, None)
+        return 0
+    _begin_waits(connection, now_ms)
     _bound(connection, "kept", keeping.gone_ms(now_ms))
     _bound(connection, "sent", now_ms + round(keeping.longest_s * 1000))
     _drop(connection, now_ms)
@@ -120,8 +136,17 @@ def _believe_broker(connection: sqlite3.Connection, due_ms: int) -> None:
         _confirm(connection, number, due_ms)
 
 
+def _begin_waits(connection: sqlite3.Connection, now_ms: int) -> None:
+    """Count from now what began to wait while UTC was not known."""
+    query = "UPDATE taken SET due_ms = ? - due_ms WHERE state IN ('sent', 'kept') AND due_ms < 0"
+    connection.execute(query, (now_ms,))
+
+
 def _bound(connection: sqlite3.Connection, state: str, latest_ms: int) -> None:
-    """Let nothing wait for longer than it may, though the clock was set back or the node file changed."""
+    """Let nothing wait for longer than it may, though the clock was set back or the node file changed.
+
+    It shortens for good, so it is for a clock that is known: one that lies in the past would end every wait early.
+    """
     query = "UPDATE taken SET due_ms = ?2 WHERE state = ?1 AND due_ms > ?2"
     connection.execute(query, (state, latest_ms))
 
@@ -144,10 +169,10 @@ def _count_delivered(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE tally SET delivered = delivered + 1")
 
 
-def _drop(connection: sqlite3.Connection, now_ms: int) -> None:
+def _drop(connection: sqlite3.Connection, now_ms: int | None) -> None:
     """Remove kept messages whose time has come, so many at once; the next call removes more."""
-    query = "SELECT number FROM taken WHERE state = 'kept' AND due_ms <= ? ORDER BY due_ms LIMIT ?"
-    for (number,) in connection.execute(query, (now_ms, _MOST_AT_ONCE)).fetchall():
+    query = "SELECT number FROM taken WHERE state = 'kept' AND due_ms BETWEEN 0 AND ? ORDER BY due_ms LIMIT ?"
+    for (number,) in connection.execute(query, (now_ms or 0, _MOST_AT_ONCE)).fetchall():
         _remove(connection, number)
 
 

@@ -154,7 +154,8 @@ def _utc_ms() -> int:
 class Outbox:
     """The queue in one file, made if absent. Every method raises OutboxError where the file cannot do its part.
 
-    ``utc_ms`` is asked when a message is kept or waits for a receipt: that goes on while the node is off.
+    ``utc_ms`` is asked when a message is kept or waits for a receipt: that goes on while the node is off. It gives UTC
+    in ms since 1970, or None where UTC is not known: then nothing falls due (``edge.delivery``).
     """
 
     def __init__(
@@ -165,7 +166,7 @@ class Outbox:
         max_bytes: int = MAX_BYTES,
         ballast_bytes: int = BALLAST_BYTES,
         keeping: Keeping = BROKER_ALONE,
-        utc_ms: Callable[[], int] = _utc_ms,
+        utc_ms: Callable[[], int | None] = _utc_ms,
     ) -> None:
         self._path = path
         self._keeping = keeping
@@ -301,7 +302,7 @@ class Outbox:
         """
         return self._alter(lambda connection, now_ms: delivery.tend(connection, self._keeping, now_ms))
 
-    def _alter(self, change: Callable[[sqlite3.Connection, int], int]) -> int:
+    def _alter(self, change: Callable[[sqlite3.Connection, int | None], int]) -> int:
         """Change how messages stand, now."""
 
         def alter() -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge import __version__
 from edge.arming import Arming, StateEvents, Watched, fitness_now
-from edge.clock import monotonic_to_utc
+from edge.clock import ClockWatch, KnownUtc, monotonic_to_utc
 from edge.commands.chain import DEFAULT_PREFIX, approach_for, desk_for, detector_for, masker, ring_for
 from edge.commands.live import AskedLamps, LiveCamera, LiveLamps
 from edge.config import load_node, load_site
@@ -188,11 +188,13 @@ def _put_together(asked: Asked, stack: ExitStack) -> Work:
     stack.callback(camera.close)
     lamps = stack.enter_context(LiveLamps(asked.lamps, site, asked.request.source))
     keeping = Keeping(receipts=bool(asked.receivers), keep_s=asked.evidence.keep_hours * 3600)
-    outbox = stack.enter_context(Outbox(made_folder(node.node.state) / "outbox.sqlite", keeping=keeping))
+    utc = KnownUtc(ClockWatch().bound_ms)
+    file = made_folder(node.node.state) / "outbox.sqlite"
+    outbox = stack.enter_context(Outbox(file, keeping=keeping, utc_ms=utc.now_ms))
     desk = desk_for(asked.evidence, site, asked.request.site.read_bytes(), asked.key, topics)
     keeper = CaseKeeper(outbox, desk, ring, asked.evidence, masker())
     deliveries = Deliveries()
-    arming = _arming(asked, outbox, lamps)
+    arming = _arming(asked, outbox, lamps, utc)
     recorder = Recorder(
         site,
         identity,
@@ -263,7 +265,7 @@ def _checkpoints(stack: ExitStack, uplink: Uplink | None, source: Source, node: 
     return checkpoints
 
 
-def _arming(asked: Asked, outbox: Outbox, lamps: LiveLamps) -> Arming:
+def _arming(asked: Asked, outbox: Outbox, lamps: LiveLamps, utc: KnownUtc) -> Arming:
     """The watch over the node, whose changes of state go into the outbox."""
     site, node, model_sha256 = asked.site, asked.node, asked.detector.model.sha256
     origin = {"software": __version__, "model_sha256": model_sha256, "site_sha256": site.sha256}
@@ -276,6 +278,7 @@ def _arming(asked: Asked, outbox: Outbox, lamps: LiveLamps) -> Arming:
         node.health,
         fitness_now(lambda: sha256(asked.request.site.read_bytes()).hexdigest(), model_sha256),
         lambda: self_test(asked.detector, asked.key, outbox),
+        clock_bound_ms=utc.bound_ms,
         lamp_agreement=lamps.finding,
     )
     return Arming(watched, StateEvents(outbox, asked.key, asked.topics.state, source, origin).tell)

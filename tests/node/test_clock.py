@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge.clock import (
+    KNOWN_WITHIN_MS,
     ClockWatch,
+    KnownUtc,
     Tracking,
     UtcMapping,
     chrony_bound_ms,
@@ -122,3 +124,14 @@ def test_where_chrony_said_nothing_meanwhile_nothing_is_contradicted() -> None:
     answers = iter([Tracking(2.0, "100.0"), None, Tracking(2.0, "100.0")])
     watch = ClockWatch(lambda: next(answers))
     assert [watch.bound_ms() for _ in range(3)] == [2.0, None, 2.0]
+
+
+def test_utc_is_known_from_a_good_bound_until_a_bad_one() -> None:
+    bound_ms: float | None = None
+    utc = KnownUtc(lambda: bound_ms, lambda: 1_500_000_999)
+    assert utc.now_ms() is None
+    good_ms, bad_ms = KNOWN_WITHIN_MS, KNOWN_WITHIN_MS * 1.1
+    told = ((None, None), (bad_ms, None), (good_ms, 1500), (None, 1500), (bad_ms, None), (None, None), (good_ms, 1500))
+    for bound_ms, then_ms in told:
+        assert utc.bound_ms() == bound_ms
+        assert utc.now_ms() == then_ms
