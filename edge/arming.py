@@ -20,7 +20,7 @@ import numpy as np
 from edge import __version__, event, machine
 from edge.clock import ClockWatch, monotonic_to_utc
 from edge.commissioning import Commissioned, Fitness, compare, read_record, read_view, software_sha256
-from edge.errors import ConfigError, NodeError, StoplineError
+from edge.errors import ConfigError, NodeError, OutboxError, StoplineError
 from edge.health import (
     ArmingMachine,
     Change,
@@ -79,7 +79,10 @@ def grey(frame: Frame) -> NDArray[uint8]:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What the checks look at. ``fitness`` gives the hashes as they are now; it is asked now and then."""
+    """What the checks look at. ``fitness`` gives the hashes as they are now; it is asked now and then.
+
+    ``outbox_full`` says why the outbox would not take one more case, as the rest of a sentence; None where it would.
+    """
 
     site: Site
     node: str
@@ -90,6 +93,7 @@ class Watched:
     self_test: Callable[[], Finding]
     clock_bound_ms: Callable[[], float | None] = field(default_factory=lambda: ClockWatch().bound_ms)
     lamp_agreement: Callable[[], Finding] | None = None
+    outbox_full: Callable[[], str | None] = lambda: None
 
 
 class Arming:
@@ -234,9 +238,17 @@ class Arming:
         self._report(judge_clock(self._clock_ms, self._watched.limits.clock_bound_ms))
 
     def _check_machine(self) -> None:
-        free = machine.disk_free_bytes(self._watched.state)
-        self._report(judge_disk(None if free is None else free / _MB, self._watched.limits.disk_free_mb))
+        self._report(self._disk())
         self._report(judge_temperature(machine.temperature_c(), self._watched.limits.temperature_c))
+
+    def _disk(self) -> Finding:
+        free = machine.disk_free_bytes(self._watched.state)
+        free_mb = None if free is None else free / _MB
+        try:
+            full = self._watched.outbox_full()
+        except OutboxError as error:
+            return Finding(CheckName.DISK, Outcome.NOT_OK, f"The outbox cannot be asked: {error}.", free_mb)
+        return judge_disk(free_mb, self._watched.limits.disk_free_mb, full)
 
     def _check_files(self) -> None:
         """Hold what there is against the record; a record that does not verify counts as none."""
@@ -289,7 +301,7 @@ class StateEvents:
         """Queue the event; where the outbox cannot take it, say so and go on: the state holds all the same."""
         sys.stderr.write(f"The node is {change.state.value}. {change.words}\n")
         try:
-            self._outbox.append_numbered(lambda sequence: self._message(change, commissioned, sequence))
+            self._outbox.append_numbered(lambda sequence: self._message(change, commissioned, sequence), of_state=True)
         except StoplineError as error:
             sys.stderr.write(f"A change of state could not be recorded: {error}\n")
 

@@ -249,13 +249,18 @@ def judge_clock(bound_ms: float | None, limit_ms: float) -> Finding:
     return Finding(CheckName.CLOCK, Outcome.OK, f"The clock is known to {bound_ms:.1f} ms.", bound_ms)
 
 
-def judge_disk(free_mb: float | None, least_mb: float) -> Finding:
-    """Whether the disk that the outbox lies on has room; None where it cannot be asked."""
+def judge_disk(free_mb: float | None, least_mb: float, outbox_full: str | None = None) -> Finding:
+    """Whether the disk that the outbox lies on has room, None where it cannot be asked, and the outbox within its own.
+
+    ``outbox_full`` says why the outbox takes no more, as the rest of a sentence; None where one more case fits.
+    """
     if free_mb is None:
         return Finding(CheckName.DISK, Outcome.NOT_OK, "The disk cannot be read: look at it, and at node.state.")
     if free_mb < least_mb:
         words = f"The disk has {free_mb:.0f} MB free, less than {least_mb:g}: free some space or reconnect the broker."
         return Finding(CheckName.DISK, Outcome.NOT_OK, words, free_mb)
+    if outbox_full is not None:
+        return Finding(CheckName.DISK, Outcome.NOT_OK, f"The outbox {outbox_full}.", free_mb)
     return Finding(CheckName.DISK, Outcome.OK, f"The disk has {free_mb:.0f} MB free.", free_mb)
 
 

@@ -43,6 +43,11 @@ MAX_MESSAGES: Final = 100_000
 MAX_BYTES: Final = 2_000_000_000
 MAX_REASON_CHARS: Final = 300
 LEAST_PART_BYTES: Final = 16_384  # evidence is cut no finer, so that the rows of a case can be counted beforehand
+# What one more case may take with its pictures: 12 s of a clip in full HD, two stills, as many parts as that can have.
+CASE_BYTES: Final = 20_000_000
+CASE_MESSAGES: Final = 3 + CASE_BYTES // LEAST_PART_BYTES
+RESERVED_SHARE: Final = 100
+"""One part in so many of either limit is for changes of state alone, so that a full outbox can still say what it is."""
 
 _T = TypeVar("_T")
 _COLUMNS = f"number, id, kind, topic, content_type, payload, {delivery.STATE} AS state, refusals, reason"
@@ -183,15 +188,16 @@ class Outbox:
             self._check_room(connection, 1, len(message.payload))
             self._insert(connection, message)
 
-    def append_numbered(self, make: Callable[[int], Message]) -> Message:
+    def append_numbered(self, make: Callable[[int], Message], *, of_state: bool = False) -> Message:
         """Add the message that ``make`` gives for the next sequence number, which counts from 1 without gaps.
 
-        Number and message become durable together: where ``make`` or the disk fails, the number is not used up.
+        Number and message become durable together: where ``make`` or the disk fails, the number is not used up. With
+        ``of_state`` it is a change of state, which may take the room that is reserved for these.
         """
         with self._transaction() as connection:
             sequence = _next_sequence(connection)
             message = make(sequence)
-            self._check_room(connection, 1, len(message.payload))
+            self._check_room(connection, 1, len(message.payload), of_state=of_state)
             self._insert(connection, message)
             self._log(connection, sequence, [message])
         return message
@@ -335,6 +341,13 @@ class Outbox:
         pending, refused, sent, kept = (states.get(state.value, 0) for state in State)
         return Counts(pending, refused, delivered, waiting_bytes, open_cases, sent, kept)
 
+    def full(self) -> str | None:
+        """Why one more case would not fit with all its pictures, as the rest of a sentence; None where it would."""
+        with self._locked() as connection:
+            if self._fits(connection, CASE_MESSAGES, CASE_BYTES):
+                return None
+            return _full(connection)
+
     def ledger(self) -> Edge:
         """The ledger as it stands: over every event numbered so far, up to the oldest case that is still open."""
         with self._locked() as connection:
@@ -391,12 +404,18 @@ class Outbox:
         except sqlite3.IntegrityError as error:
             raise OutboxError(f"{self._path} takes no case {case.id!r} ({error}): give each its own id") from None
 
-    def _check_room(self, connection: sqlite3.Connection, messages: int, size: int) -> None:
-        """Raise OutboxError where so much more does not fit beside what waits and what is kept for open cases."""
+    def _check_room(self, connection: sqlite3.Connection, messages: int, size: int, *, of_state: bool = False) -> None:
+        """Raise OutboxError where so much more does not fit."""
+        if not self._fits(connection, messages, size, of_state=of_state):
+            raise OutboxError(f"{self._path} {_full(connection)}")
+
+    def _fits(self, connection: sqlite3.Connection, messages: int, size: int, *, of_state: bool = False) -> bool:
+        """Whether so much more fits beside what waits, what is kept for open cases and what is reserved."""
         waiting, waiting_bytes = connection.execute("SELECT messages, bytes FROM tally").fetchone()
         kept = connection.execute("SELECT total(messages), total(length(room)) FROM open_case").fetchone()
-        if waiting + kept[0] + messages > self._max_messages or waiting_bytes + kept[1] + size > self._max_bytes:
-            raise OutboxError(f"{self._path} {_full(connection, waiting, waiting_bytes)}")
+        limits = (self._max_messages, self._max_bytes)
+        most, most_bytes = limits if of_state else (limit - limit // RESERVED_SHARE for limit in limits)
+        return bool(waiting + kept[0] + messages <= most and waiting_bytes + kept[1] + size <= most_bytes)
 
     def _despite_full_disk(self, work: Callable[[], _T]) -> _T:
         """Do what must be finished; where the disk is full, first in the log's own blocks, then in the ballast's."""
@@ -439,8 +458,9 @@ class Outbox:
                 raise
 
 
-def _full(connection: sqlite3.Connection, messages: int, size: int) -> str:
+def _full(connection: sqlite3.Connection) -> str:
     """What to do about an outbox that takes no more, by what it is full of."""
+    messages, size = connection.execute("SELECT messages, bytes FROM tally").fetchone()
     taken = dict(map(tuple, connection.execute("SELECT state, count(*) FROM taken GROUP BY state")))
     sent, kept = taken.get("sent", 0), taken.get("kept", 0)
     if not sent + kept:

@@ -19,7 +19,7 @@ from edge import __version__, machine
 from edge.clock import chrony_bound_ms
 from edge.commands.chain import detector_for, fits_grid, open_source, wiring
 from edge.commands.lamps_now import EVERY_S, LampsInPicture, Shown, lamps_on_wires
-from edge.commands.queue import list_outbox
+from edge.commands.queue import full_of, list_outbox
 from edge.commissioning import Fitness, compare, read_record, read_view, software_sha256
 from edge.config import load_node, load_site
 from edge.detector import load_model
@@ -330,6 +330,9 @@ def _outbox(file: Path) -> str:
             f"the broker refused {counts['refused']} messages ({reason}): correct its rights, then "
             f"'stopline outbox retry {file}'"
         )
+    full = full_of(file)
+    if full is not None:
+        raise _FailureError(f"it {full}")
     return "{pending} wait, {open_cases} cases are open, {delivered} have been delivered".format_map(counts)
 
 

@@ -21,6 +21,12 @@ def list_outbox(file: Path) -> tuple[dict[str, int], list[dict[str, object]]]:
         return asdict(outbox.counts()), rows
 
 
+def full_of(file: Path) -> str | None:
+    """Why an outbox would not take one more case, as the rest of a sentence; None where it would."""
+    with _existing(file) as outbox:
+        return outbox.full()
+
+
 def retry_refused(file: Path) -> int:
     """Let refused rows wait again; gives their number."""
     with _existing(file) as outbox:

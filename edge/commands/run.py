@@ -280,6 +280,7 @@ def _arming(asked: Asked, outbox: Outbox, lamps: LiveLamps, utc: KnownUtc) -> Ar
         lambda: self_test(asked.detector, asked.key, outbox),
         clock_bound_ms=utc.bound_ms,
         lamp_agreement=lamps.finding,
+        outbox_full=outbox.full,
     )
     return Arming(watched, StateEvents(outbox, asked.key, asked.topics.state, source, origin).tell)
 

@@ -15,10 +15,10 @@ from edge import __version__, event, verify
 from edge.arming import Arming, StateEvents, Watched, fitness_now
 from edge.commissioning import RECORD, Fitness, write_record
 from edge.config import Health, load_site
-from edge.errors import NodeError
+from edge.errors import NodeError, OutboxError
 from edge.health import Change, CheckName, Finding, Outcome, State
 from edge.keys import create_key, trust
-from edge.outbox import Outbox
+from edge.outbox import CASE_BYTES, Message, Outbox
 from edge.records import NS_PER_S, Fault, Frame, Phase, PhaseInterval
 from edge.view import features, hash_of
 from tests.arming.looked_at import greys, warped
@@ -77,6 +77,7 @@ class Bench:
     folder: Path
     key: FileKey
     clock: Callable[[], float | None] = lambda: 1.0
+    outbox_full: Callable[[], str | None] = lambda: None
     site_sha256: str = SITE.sha256
     told: list[Change] = field(default_factory=list)
     shown: Shown = field(default_factory=Shown)
@@ -93,6 +94,7 @@ class Bench:
             fitness_now(lambda: self.site_sha256, "b" * 64),
             lambda: GOOD,
             clock_bound_ms=lambda: self.clock(),  # noqa: PLW0108 - it changes while it is asked
+            outbox_full=lambda: self.outbox_full(),  # noqa: PLW0108 - likewise
         )
         return Arming(watched, self._tell, **patience)
 
@@ -206,6 +208,37 @@ def test_what_was_changed_since_disarms_until_it_is_commissioned_again(bench: Be
         reasons = {reason.check: reason.words for reason in arming.status.reasons}
     assert "stopline commission" in reasons[CheckName.COMMISSIONING]
     assert len(bench.told) == 1
+
+
+def test_a_full_outbox_disarms_and_still_takes_that_change_of_state(bench: Bench, tmp_path: Path) -> None:
+    origin = {"software": __version__, "model_sha256": "b" * 64, "site_sha256": SITE.sha256}
+    most_bytes = CASE_BYTES + 1_000_000
+    with Outbox(tmp_path / "outbox.sqlite", max_bytes=most_bytes) as outbox:
+        events = StateEvents(outbox, bench.key, "stopline/v1/s/n/event/state", "stopline://s/n", origin)
+        bench.outbox_full = outbox.full
+        with bench.arming() as arming:
+            bench.play(arming, lambda: arming.status.state is State.ARMED)
+            outbox.append(Message("e", "t", "c", bytes(most_bytes - most_bytes // 100)))
+            with pytest.raises(OutboxError, match="is full"):
+                outbox.append(Message("f", "t", "c", b"f"))
+            bench.play(arming, lambda: arming.status.state is State.DISARMED)
+            (reason,) = bench.told[-1].reasons
+            events.tell(bench.told[-1], None)
+        assert reason.check is CheckName.DISK
+        assert reason.words.startswith("The outbox is full with 1 unsent messages")
+        assert outbox.counts().pending == 2
+        assert outbox.ledger().size == 1
+
+
+def test_an_outbox_that_cannot_be_asked_disarms(bench: Bench) -> None:
+    def broken() -> str | None:
+        raise OutboxError("outbox.sqlite failed (disk I/O error): check the disk it lies on")
+
+    bench.outbox_full = broken
+    with bench.arming() as arming:
+        bench.play(arming, lambda: [reason.check for reason in arming.status.reasons] == [CheckName.DISK])
+        arming.check()
+    assert "check the disk it lies on" in arming.status.reasons[0].words
 
 
 def test_a_change_is_a_signed_event_with_a_place_in_the_ledger(tmp_path: Path) -> None:

@@ -193,6 +193,10 @@ def test_figures_are_held_to_their_bounds() -> None:
     assert judge_disk(200.0, 200.0).outcome is Outcome.OK
     assert judge_disk(199.0, 200.0).outcome is Outcome.NOT_OK
     assert judge_disk(None, 200.0).outcome is Outcome.NOT_OK
+    full = judge_disk(200.0, 200.0, "is full with 3 unsent messages: reconnect")
+    assert (full.outcome, full.value) == (Outcome.NOT_OK, 200.0)
+    assert full.words == "The outbox is full with 3 unsent messages: reconnect."
+    assert "MB free" in judge_disk(199.0, 200.0, "is full").words
     assert judge_temperature(85.0, 85.0).outcome is Outcome.OK
     assert judge_temperature(85.1, 85.0).outcome is Outcome.NOT_OK
     assert judge_temperature(None, 85.0).outcome is Outcome.OK

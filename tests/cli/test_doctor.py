@@ -18,7 +18,7 @@ from edge.commands.doctor import DoctorRequest, Found, State, examine
 from edge.commands.lamps_now import lamps_on_wires
 from edge.config import load_site
 from edge.keys import create_key
-from edge.outbox import Message, Outbox
+from edge.outbox import MAX_BYTES, Message, Outbox
 from edge.sources.gpio import GpioLamps
 from tests.broker import MOSQUITTO, Authority, Mosquitto
 from tests.command import ROOT, stopline
@@ -175,6 +175,17 @@ def test_each_broken_thing_is_named_with_what_to_do(
     for words in said.values():
         assert words.endswith(".")
         assert ":" in words, "what to do follows a colon"
+
+
+def test_a_full_outbox_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "outbox.sqlite"
+    with Outbox(file) as outbox:
+        outbox.append(Message("a", "a/b", "text/plain", b"1"))
+    assert doctor._outbox(file).startswith("1 wait")
+    monkeypatch.setattr("edge.outbox.CASE_BYTES", MAX_BYTES)
+    found = doctor._tried("outbox", lambda: doctor._outbox(file))
+    assert found.state is State.FAILS
+    assert found.words.startswith("It is full with 1 unsent messages of 1 bytes: ")
 
 
 def test_the_lamps_are_told_as_they_change(tmp_path: Path) -> None:

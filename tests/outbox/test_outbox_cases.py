@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from edge.delivery import Keeping
 from edge.errors import OutboxError
-from edge.outbox import LEAST_PART_BYTES, Case, Kind, Message, Outbox
+from edge.outbox import CASE_BYTES, CASE_MESSAGES, LEAST_PART_BYTES, Case, Kind, Message, Outbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,6 +137,54 @@ def test_rows_are_kept_free_as_well(path: Path) -> None:
         parts = [evidence("c", index, size=10) for index in range(1, rows - 1)]
         outbox.complete_case("c", [event("c"), evidence("c"), *parts])
         assert len(ids(outbox)) == rows + 1
+
+
+def test_a_full_outbox_has_room_for_changes_of_state(path: Path) -> None:
+    with Outbox(path, max_messages=200) as outbox:
+        for index in range(198):
+            outbox.append(event(f"e{index}", size=1))
+        with pytest.raises(OutboxError, match="is full with 198 unsent"):
+            outbox.append_numbered(lambda number: event(f"n{number}"))
+        for _ in range(2):
+            outbox.append_numbered(lambda number: event(f"n{number}"), of_state=True)
+        with pytest.raises(OutboxError, match="is full with 200 unsent"):
+            outbox.append_numbered(lambda number: event(f"n{number}"), of_state=True)
+        assert ids(outbox)[198:] == ["n1", "n2"]
+        assert outbox.ledger().size == 2
+
+
+def test_the_room_for_changes_of_state_is_of_bytes_too_and_takes_none_from_open_cases(path: Path) -> None:
+    with Outbox(path, max_bytes=200_000) as outbox:
+        kept = outbox.open_case(lambda _: case("c")).room_bytes
+        outbox.append(event("a", size=198_000 - kept))
+        with pytest.raises(OutboxError, match="is full"):
+            outbox.append(event("b", size=1))
+        outbox.append_numbered(lambda number: event(f"n{number}", size=2000), of_state=True)
+        with pytest.raises(OutboxError, match="is full"):
+            outbox.append_numbered(lambda number: event(f"n{number}", size=2), of_state=True)
+        outbox.complete_case("c", [event("c"), evidence("c", size=kept - 500)])
+        assert outbox.counts().waiting_bytes == 200_000
+
+
+def test_an_outbox_is_full_where_one_more_case_with_pictures_does_not_fit(path: Path) -> None:
+    most, most_bytes = 2 * CASE_MESSAGES, 2 * CASE_BYTES
+    with Outbox(path, max_messages=most, max_bytes=most_bytes, keeping=Keeping(receipts=True)) as outbox:
+        assert outbox.full() is None
+        outbox.append(event("a", size=most_bytes - most_bytes // 100 - CASE_BYTES))
+        assert outbox.full() is None
+        outbox.append(event("b", size=1))
+        assert "unsent messages" in (outbox.full() or "")
+        outbox.delivered(["a"])
+        assert "1 of which await a receipt" in (outbox.full() or "")
+        outbox.confirmed("a", whole=True)
+        assert outbox.full() is None
+        for index in range(most - most // 100 - CASE_MESSAGES):
+            outbox.append(event(f"e{index}", size=1))
+        assert "is full with" in (outbox.full() or "")
+        outbox.confirmed("b", whole=True)
+        assert outbox.full() is None
+        outbox.open_case(lambda _: case("c"))
+        assert outbox.full() is not None, "what is kept for an open case is not free"
 
 
 def test_pictures_that_do_not_fit_leave_the_case_open(path: Path) -> None:
