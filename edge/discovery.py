@@ -99,6 +99,7 @@ def _figures() -> dict[str, dict[str, Any]]:
         "disk_free": _measured("Disk free", "machine.disk_free_bytes", "B", "data_size"),
         "memory": _measured("Memory", "machine.memory_bytes", "B", "data_size"),
         "clock_bound": _measured("Clock bound", "machine.clock_bound_ms", "ms", "duration"),
+        "certificate": _measured("Certificate days left", "machine.certificate_days_left", "d", "duration"),
         "waiting": _measured("Messages waiting", "outbox.pending", None),
         "refused": _measured("Messages refused", "outbox.refused", None),
         "latency": {

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edge.messages import Health
 
 _MODE = 0o644  # node_exporter runs as a user of its own
+_DAY_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +164,12 @@ def _of_queues(health: Health) -> Iterator[Family]:
 def _of_machine(health: Health) -> Iterator[Family]:
     machine = health.machine
     bound_s = None if machine.clock_bound_ms is None else machine.clock_bound_ms / 1000
+    left_s = None if machine.certificate_days_left is None else machine.certificate_days_left * _DAY_S
     yield _gauge("temperature_celsius", "Of the hottest sensor.", machine.temperature_c)
     yield _gauge("disk_free_bytes", "On the disk of the outbox.", machine.disk_free_bytes)
     yield _gauge("resident_memory_bytes", "Of this process.", machine.memory_bytes)
     yield _gauge("clock_bound_seconds", "Greatest error of the clock by chrony's reckoning.", bound_s)
+    yield _gauge("certificate_left_seconds", "Until the first of the node's certificates ends.", left_s)
     limits = dict.fromkeys(machine.throttling or (), 1.0)
     yield _by("throttling", "gauge", "What slows the machine down now, or has (had_).", "limit", limits)
 

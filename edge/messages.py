@@ -102,13 +102,17 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """The computer: None where it does not tell."""
+    """The computer: None where it does not tell.
+
+    ``certificate_days_left`` are those of the node's own certificate that ends first, less than 0 where it has ended.
+    """
 
     temperature_c: float | None = None
     throttling: tuple[str, ...] | None = None
     disk_free_bytes: int | None = None
     memory_bytes: int | None = None
     clock_bound_ms: float | None = None
+    certificate_days_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,8 @@ class Gauges:
     ``reopened`` is how often the camera was opened anew. ``queue`` is the outbox's counts, ``backlog`` says how many
     pictures wait for the detector and for judgement, and how many cases for their evidence. ``status`` is the arming
     state, None where there is none. ``inputs`` is what the lamp inputs have been through, None where none
-    are wired. ``state`` is the folder of the outbox.
+    are wired. ``certificate_days_left`` are those of the node's own certificates, None where it has none. ``state`` is
+    the folder of the outbox.
     """
 
     reopened: Callable[[], int] = lambda: 0
@@ -66,6 +67,7 @@ class Gauges:
     status: Callable[[], Status | None] = lambda: None
     clock_bound_ms: Callable[[], float | None] = chrony_bound_ms
     inputs: Callable[[], messages.Inputs | None] = lambda: None
+    certificate_days_left: Callable[[], float | None] = lambda: None
     state: Path = Path()
 
 
@@ -248,6 +250,7 @@ class Telemetry:
             machine.disk_free_bytes(self._gauges.state),
             machine.memory_bytes(),
             None if bound_ms is None else round(bound_ms, 3),
+            self._gauges.certificate_days_left(),
         )
 
     def _lamps(self, group: str) -> messages.Lamps:

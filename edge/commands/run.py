@@ -20,6 +20,7 @@ from edge.errors import ConfigError, EvidenceError, LedgerError, NodeError, Outb
 from edge.evidence.keeper import CaseKeeper
 from edge.exposition import PrometheusFile
 from edge.keys import load_public_keys, load_signing_key
+from edge.keys.expiry import CertificateDays
 from edge.latency import Deliveries
 from edge.ledger.checkpoint import origin_of
 from edge.ledger.publisher import Publisher, Source
@@ -219,6 +220,7 @@ def _put_together(asked: Asked, stack: ExitStack) -> Work:
         status=lambda: arming.status,
         clock_bound_ms=lambda: arming.clock_bound_ms,
         inputs=lamps.counts,
+        certificate_days_left=CertificateDays(_certified(node), utc.now_ms),
         state=node.node.state,
     )
     telemetry = Telemetry(
@@ -247,6 +249,13 @@ def _put_together(asked: Asked, stack: ExitStack) -> Work:
         waiting,
         ServiceManager(),
     )
+
+
+def _certified(node: Node) -> Iterator[Path]:
+    """The files that may hold a certificate of this node: its signing key's, and what it shows to the broker."""
+    yield node.node.key
+    if node.broker is not None and node.broker.cert is not None:
+        yield node.broker.cert
 
 
 def _told_locally(asked: Asked, stack: ExitStack) -> PrometheusFile | None:

@@ -21,7 +21,7 @@ MOST = Health(
     Latency(Quantiles(1500, 60.1, 80.2, 95.3), Quantiles(3, 7010.1, 7211.2, 7211.2)),
     Queued(1, 2, 3, 4, 50_000, 6),
     Backlog(1, 2, 3),
-    Machine(61.5, limits_of(0xF000F), 10**10, 10**8, 1.25),
+    Machine(61.5, limits_of(0xF000F), 10**10, 10**8, 1.25, 29.5),
     Link(
         connected=True,
         connections=2,

@@ -45,7 +45,7 @@ SENSOR = {
     "platform": {"const": "sensor"},
     "device_class": {"enum": ["temperature", "data_size", "duration"]},
     "state_class": {"enum": ["measurement", "total_increasing"]},
-    "unit_of_measurement": {"enum": ["fps", "°C", "B", "ms"]},
+    "unit_of_measurement": {"enum": ["fps", "°C", "B", "ms", "d"]},
 }
 BINARY_SENSOR = {
     "platform": {"const": "binary_sensor"},
@@ -108,7 +108,18 @@ def test_the_message_is_as_home_assistant_documents_it() -> None:
 def test_it_says_what_a_node_tells() -> None:
     components = MESSAGE["components"]
     assert {f"passages_{verdict.value}" for verdict in Verdict} <= set(components)
-    wanted = {"disarmed", "reasons", "fps", "dropped", "temperature", "disk_free", "clock_bound", "phase_1", "phase_2"}
+    wanted = {
+        "disarmed",
+        "reasons",
+        "fps",
+        "dropped",
+        "temperature",
+        "disk_free",
+        "clock_bound",
+        "certificate",
+        "phase_1",
+        "phase_2",
+    }
     assert wanted <= set(components)
     assert MESSAGE["availability_topic"] == TOPICS.status
     assert MESSAGE["state_topic"] == TOPICS.health
@@ -134,6 +145,11 @@ def test_every_template_finds_its_value_in_health(health: Any) -> None:
             assert len(said) <= 255
             if "state_class" in component:
                 assert said == "None" or float(said) >= 0, key
+
+
+def test_the_days_left_of_a_certificate_are_told_and_none_where_there_is_none() -> None:
+    assert rendered("certificate", json.loads(encoded(MOST))) == "29.5"
+    assert rendered("certificate", json.loads(encoded(LEAST))) == "None"
 
 
 def test_the_state_and_its_reasons_are_told() -> None:

@@ -61,6 +61,7 @@ def test_values_are_those_of_health_in_base_units() -> None:
     assert value(text, "latency_seconds_count", stage="delivered") == 3
     assert value(text, "outbox_messages", state="refused") == 2
     assert value(text, "clock_bound_seconds") == pytest.approx(0.00125)
+    assert value(text, "certificate_left_seconds") == pytest.approx(29.5 * 86_400)
     assert value(text, "throttling", limit="had_throttled") == 1
     assert value(text, "lamp_faults_total", group="north", fault="dark") == 1
     assert value(text, "passages_total", **{"class": "car", "verdict": "violation"}) == 2
@@ -68,7 +69,12 @@ def test_values_are_those_of_health_in_base_units() -> None:
 
 def test_what_is_not_known_is_left_out() -> None:
     names = {name for name, _ in values(exposition(LEAST, LABELS))}
-    assert not names & {"stopline_armed", "stopline_temperature_celsius", "stopline_silent_seconds"}
+    assert not names & {
+        "stopline_armed",
+        "stopline_temperature_celsius",
+        "stopline_silent_seconds",
+        "stopline_certificate_left_seconds",
+    }
 
 
 @given(st.text(max_size=20), st.text(max_size=20))

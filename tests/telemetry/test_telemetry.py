@@ -47,6 +47,7 @@ class Bench:
             backlog=lambda: Backlog(1, 2, 3),
             status=self.status,
             clock_bound_ms=lambda: 1.25,
+            certificate_days_left=lambda: 12.5,
             state=folder,
         )
         self.telemetry = Telemetry(
@@ -108,6 +109,7 @@ def test_health_says_what_the_parts_have_met(bench: Bench) -> None:
     assert health.lamps["north"].faults == {"dark": 1}
     assert (health.outbox.pending, health.backlog) == (1, Backlog(1, 2, 3))
     assert health.machine.clock_bound_ms == 1.25
+    assert health.machine.certificate_days_left == 12.5
     assert health.machine.memory_bytes is not None
     assert health.arming is not None
     assert (health.arming.state, [one.outcome for one in health.arming.checks]) == ("disarmed", ["unknown"])
