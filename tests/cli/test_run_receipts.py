@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pyrage
@@ -12,8 +15,10 @@ import pytest
 
 from edge.keys import create_key
 from edge.outbox import Outbox
-from tests.broker import Mosquitto, needs_mosquitto, wait_until
+from tests.bench import path_with_chronyc
+from tests.broker import Listener, Mosquitto, needs_mosquitto, wait_until
 from tests.command import ROOT, running_stopline, stopline
+from tests.keys.fleet import found
 from tests.live import free_udp_port, send_live
 from tests.receive.fleet_of_cases import made
 from tests.uplink.test_receipts import RECEIVER, receiving, record
@@ -41,7 +46,9 @@ def node_file(folder: Path, url: str = "mqtt://127.0.0.1:9") -> Path:
 @pytest.mark.replay
 @pytest.mark.broker
 @needs_mosquitto
-def test_a_node_at_work_keeps_what_its_archive_has_confirmed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("known", [True, False], ids=["clock known", "clock not known"])
+def test_a_node_at_work_keeps_what_its_archive_has_confirmed(tmp_path: Path, known: bool) -> None:
+    """By a clock that is known; by one that is 200 days behind it counts neither hours nor a certificate's days."""
     (tmp_path / "receiver.pub.pem").write_bytes(RECEIVER.public.pem)
     (tmp_path / "state").mkdir()
     site = tmp_path / "site.toml"
@@ -54,18 +61,36 @@ def test_a_node_at_work_keeps_what_its_archive_has_confirmed(tmp_path: Path) -> 
         rows = outbox.counts().pending
     port = free_udp_port()
     camera = threading.Thread(target=send_live, args=(CASE / "video.mp4", port, 8.0))
-    with Mosquitto(tmp_path / "broker") as broker, receiving(tmp_path, broker.url):
+    path = path_with_chronyc(tmp_path / "bin", 0.0005 if known else 200 * 86_400)
+    with Mosquitto(tmp_path / "broker") as broker, receiving(tmp_path, broker.url), Listener(broker.port) as listener:
         words = ["--site", site, "--node", node_file(tmp_path, broker.url), "--signal", CASE / "lamps.csv"]
-        with running_stopline("run", f"udp://127.0.0.1:{port}?timeout=20000000", *words) as node:
+        found(tmp_path / "fleet").node("main-and-3rd/edge-1", days=40).replace(tmp_path / "node.key")
+        with running_stopline("run", f"udp://127.0.0.1:{port}?timeout=20000000", *words, path=path) as node:
             time.sleep(2.0)
             camera.start()
             with Outbox(file) as outbox:
                 wait_until(lambda: outbox.counts().kept == rows, what="every receipt")
                 assert outbox.counts().delivered == rows
+            wait_until(lambda: is_counted(file) is known, what="the hours")
+            wait_until(lambda: [left is not None for left in days_left(listener)[-1:]] == [known], what="health")
             node.send_signal(signal.SIGTERM)
             camera.join()
             _, err = node.communicate(timeout=60)
     assert node.returncode == 0, err
+    assert days_left(listener)[-1] == (pytest.approx(40, abs=0.02) if known else None)
+
+
+def is_counted(file: Path) -> bool | None:
+    """Whether every message that is kept has an instant at which it goes; None where some have and some have not."""
+    with closing(sqlite3.connect(file)) as connection:
+        begun = {due_ms > 0 for (due_ms,) in connection.execute("SELECT due_ms FROM taken WHERE state = 'kept'")}
+    return begun.pop() if len(begun) == 1 else None
+
+
+def days_left(listener: Listener) -> list[float | None]:
+    """What each message of health told."""
+    told = [json.loads(one.payload) for one in list(listener.heard) if one.topic.endswith("/health")]
+    return [one["machine"]["certificate_days_left"] for one in told]
 
 
 def test_a_receivers_key_that_is_not_there_is_told_at_the_start(tmp_path: Path) -> None:
