@@ -19,7 +19,15 @@ import numpy as np
 
 from edge import __version__, event, machine
 from edge.clock import ClockWatch, monotonic_to_utc
-from edge.commissioning import Commissioned, Fitness, compare, read_record, read_view, software_sha256
+from edge.commissioning import (
+    Commissioned,
+    Fitness,
+    compare,
+    compare_with_start,
+    read_record,
+    read_view,
+    software_sha256,
+)
 from edge.errors import ConfigError, NodeError, OutboxError, StoplineError
 from edge.health import (
     ArmingMachine,
@@ -81,7 +89,8 @@ def grey(frame: Frame) -> NDArray[uint8]:
 class Watched:
     """What the checks look at. ``fitness`` gives the hashes as they are now; it is asked now and then.
 
-    ``outbox_full`` says why the outbox would not take one more case, as the rest of a sentence; None where it would.
+    ``site`` is what the node judges by, whatever its file says by now. ``outbox_full`` says why the outbox would not take
+    one more case, as the rest of a sentence; None where it would.
     """
 
     site: Site
@@ -126,6 +135,7 @@ class Arming:
         self._due_s: dict[str, float] = {}
         self._clock_ms: float | None = None
         self.commissioned: Commissioned | None = None
+        self._begun: Fitness | None = None
         self._stale_s = stale_s
         self._stuck_s = stuck_s
         self._looked_ns = time.monotonic_ns()
@@ -251,16 +261,24 @@ class Arming:
         return judge_disk(free_mb, self._watched.limits.disk_free_mb, full)
 
     def _check_files(self) -> None:
-        """Hold what there is against the record; a record that does not verify counts as none."""
+        """Hold what there is against the record; a record that does not verify counts as none.
+
+        Lines that were moved and commissioned beside a node at work are good only once it has read them itself.
+        """
         watched = self._watched
         try:
+            files = watched.fitness()
+            if self._begun is None:
+                self._begun = replace(files, site_sha256=watched.site.sha256)
             record = read_record(watched.state, watched.key)
             view, view_sha256 = read_view(watched.state)
             if self._view is None or self.commissioned != record:
                 self._view = ViewCheck(view, watched.site.camera.size_px, watched.limits.view_shift_px)
             self.commissioned = record
-            now = replace(watched.fitness(), view_sha256=view_sha256)
+            now = replace(files, view_sha256=view_sha256)
             finding = compare(record, watched.site.site.id, watched.node, now)
+            if finding.outcome is Outcome.OK:
+                finding = compare_with_start(self._begun, now) or finding
         except ConfigError as error:
             self.commissioned = None
             finding = Finding(CheckName.COMMISSIONING, Outcome.NOT_OK, f"The node is not commissioned. {error}.")

@@ -177,3 +177,17 @@ def compare(commissioned: Commissioned, site: str, node: str, now: Fitness) -> F
         return Finding(CheckName.COMMISSIONING, Outcome.NOT_OK, words)
     words = f"All is as commissioned by {commissioned.by} at {commissioned.at}."
     return Finding(CheckName.COMMISSIONING, Outcome.OK, words)
+
+
+def compare_with_start(begun: Fitness, now: Fitness) -> Finding | None:
+    """What a node at work must be told though record and disk agree: that it still is what it was when it ``begun``.
+
+    None where no file has changed since. The reference view is passed over: it is read anew with each record.
+    """
+    changed = [
+        name for key, name in _CHANGED.items() if key != "view_sha256" and getattr(now, key) != getattr(begun, key)
+    ]
+    if not changed:
+        return None
+    words = f"Changed since the node was started: {', '.join(changed)}; restart it."
+    return Finding(CheckName.COMMISSIONING, Outcome.NOT_OK, words)

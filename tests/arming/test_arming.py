@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from edge import __version__, event, verify
+from edge import arming as arming_module
 from edge.arming import Arming, StateEvents, Watched, fitness_now
 from edge.commissioning import RECORD, Fitness, write_record
 from edge.config import Health, load_site
@@ -98,6 +99,13 @@ class Bench:
         )
         return Arming(watched, self._tell, **patience)
 
+    def commission(self) -> None:
+        """A record of what lies on the disk now."""
+        view = features(PICTURES).packed()
+        fitness = Fitness(self.site_sha256, "b" * 64, __version__, arming_module.software_sha256(), hash_of(view))
+        told = {"site": SITE.site.id, "node": "n", "by": "Ada", "at": "2026-05-04T08:00:00Z"}
+        write_record(self.folder, told, fitness, view, self.key)
+
     def _tell(self, change: Change, _: Commissioned | None) -> None:
         self.told.append(change)
 
@@ -115,13 +123,8 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     key = create_key(tmp_path / "node.key")
-    view = features(PICTURES).packed()
-    from edge.commissioning import software_sha256
-
-    fitness = Fitness(SITE.sha256, "b" * 64, __version__, software_sha256(), hash_of(view))
-    told = {"site": SITE.site.id, "node": "n", "by": "Ada", "at": "2026-05-04T08:00:00Z"}
-    write_record(tmp_path, told, fitness, view, key)
     one = Bench(tmp_path, key)
+    one.commission()
     for phase in (G, A, R, G, A, R, G):
         one.shown.add(phase)
     return one
@@ -239,6 +242,44 @@ def test_an_outbox_that_cannot_be_asked_disarms(bench: Bench) -> None:
         bench.play(arming, lambda: [reason.check for reason in arming.status.reasons] == [CheckName.DISK])
         arming.check()
     assert "check the disk it lies on" in arming.status.reasons[0].words
+
+
+@pytest.mark.parametrize("touched", ["site", "software"])
+def test_what_was_commissioned_beside_a_node_at_work_counts_once_it_is_restarted(
+    bench: Bench, touched: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Record and disk agree then, and the node still judges by the lines that it read when it was started."""
+    monkeypatch.setattr(arming_module, "_FILES_EVERY_S", 0.3)
+    with bench.arming() as arming:
+        bench.play(arming, lambda: arming.status.state is State.ARMED)
+        if touched == "site":
+            bench.site_sha256 = "e" * 64
+        else:
+            monkeypatch.setattr(arming_module, "software_sha256", lambda: "e" * 64)
+        bench.play(arming, lambda: arming.status.state is State.DISARMED)
+        assert "stopline commission" in arming.status.reasons[0].words
+        bench.commission()
+        bench.play(arming, lambda: "stopline commission" not in arming.status.reasons[0].words)
+        crossed_ns = time.monotonic_ns()
+        time.sleep(1.0)
+        (reason,) = arming.status.reasons
+        assert (reason.check, reason.outcome) == (CheckName.COMMISSIONING, Outcome.NOT_OK)
+        named = {"site": "the site file", "software": "the software's files"}[touched]
+        assert reason.words == f"Changed since the node was started: {named}; restart it."
+        assert not arming.may_record(crossed_ns)
+
+
+def test_a_node_started_without_a_record_is_held_to_what_it_has_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arming_module, "_FILES_EVERY_S", 0.3)
+    (bench.folder / RECORD).unlink()
+    with bench.arming() as arming:
+        monkeypatch.setattr(arming_module, "software_sha256", lambda: "e" * 64)
+        bench.commission()
+        words = lambda: {one.check: one.words for one in arming.status.reasons}.get(CheckName.COMMISSIONING, "")  # noqa: E731
+        bench.play(arming, lambda: "not commissioned" not in words())
+        assert words() == "Changed since the node was started: the software's files; restart it."
 
 
 def test_a_change_is_a_signed_event_with_a_place_in_the_ledger(tmp_path: Path) -> None:

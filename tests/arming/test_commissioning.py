@@ -15,6 +15,7 @@ from edge.commissioning import (
     VIEW,
     Fitness,
     compare,
+    compare_with_start,
     read_record,
     read_view,
     software_sha256,
@@ -113,6 +114,15 @@ def test_what_has_changed_is_named(field: str, named: str, tmp_path: Path) -> No
     assert found.outcome is Outcome.NOT_OK
     assert named in found.words
     assert "stopline commission" in found.words
+
+
+def test_what_has_changed_since_the_start_wants_a_restart() -> None:
+    assert compare_with_start(FITNESS, FITNESS) is None
+    assert compare_with_start(FITNESS, replace(FITNESS, view_sha256="d" * 64)) is None, "read anew with each record"
+    found = compare_with_start(FITNESS, replace(FITNESS, site_sha256="d" * 64, software_sha256="d" * 64))
+    assert found is not None
+    assert found.outcome is Outcome.NOT_OK
+    assert found.words == "Changed since the node was started: the site file, the software's files; restart it."
 
 
 def test_a_record_of_another_site_is_named(tmp_path: Path) -> None:
