@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from edge.sources.video import VideoSource
 
 # The device's unit shoots a node that judged nothing for 30 s, and gives it two minutes for the first picture: within
-# these times it ends by itself, and so seldom that a camera that is away for hours does not restart the machine.
+# these times it ends by itself. At its twenty-first start in half an hour it is given up, and the machine may then be
+# started anew. A node that waits for its camera for more than 90 s each time never comes to that, however long it is
+# away. A test holds these times against the unit's own.
 PATIENCE_S: Final = 25.0
-FIRST_S: Final = 75.0
+FIRST_S: Final = 92.0
 _PAUSE_S = 0.5
 
 _Opened = TypeVar("_Opened")

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from edge.sources.steady import FIRST_S, PATIENCE_S
 from tests.firmware_config.device import CONFIG
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SCRIPT = CONFIG / "rootfs/usr/local/sbin/stopline-again"
+UNIT = CONFIG / "rootfs/etc/systemd/system/stopline.service"
+START_S = (
+    20.0  # what a start takes beside the waiting: the program is loaded, a camera opened, its first picture judged
+)
+UNITS_S = {"": 1.0, "s": 1.0, "min": 60.0}
 
 
 def asked(folder: Path, up_s: float, state: str = "failed", code: int = 1, status: int = 1) -> list[str]:
@@ -48,3 +55,20 @@ def test_a_node_that_was_not_given_up_is_left_alone(tmp_path: Path, state: str) 
 
 def test_a_mistake_in_a_file_waits_for_somebody(tmp_path: Path) -> None:
     assert asked(tmp_path, 99_999.0, status=2) == []
+
+
+def setting(name: str) -> float:
+    """A number or a time of the node's unit, a time in s."""
+    (number, unit), *more = re.findall(rf"^{name}=(\d+)(s|min)?$", UNIT.read_text(encoding="utf-8"), re.MULTILINE)
+    assert not more
+    return float(number) * UNITS_S[unit]
+
+
+def test_a_node_that_waits_for_its_camera_is_never_given_up() -> None:
+    """Each start but the first comes ``FIRST_S`` after the one before, or later."""
+    assert setting("StartLimitBurst") * FIRST_S > setting("StartLimitIntervalSec")
+
+
+def test_a_node_ends_its_waiting_by_itself_before_it_is_shot() -> None:
+    assert setting("TimeoutStartSec") > FIRST_S + START_S
+    assert setting("WatchdogSec") > PATIENCE_S
