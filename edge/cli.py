@@ -151,7 +151,10 @@ def run(
     ] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of the detector.")] = 1,
 ) -> None:
-    """Watch a junction live, until SIGTERM or Ctrl-C; exit code 1 where it failed at work and may be started again."""
+    """Watch a junction live, until SIGTERM or Ctrl-C; exit code 1 where it failed and may be started again.
+
+    2 where a file or the command line holds a mistake, which no restart mends.
+    """
     from edge.commands.run import RunRequest
     from edge.commands.run import run as run_node
 

@@ -25,6 +25,10 @@ class KeyFileError(StoplineError):
     """A signing or verification key that cannot be read, is of the wrong kind or is unsafe."""
 
 
+class TpmError(KeyFileError):
+    """A TPM that is not there, does not answer or cannot now; the same key may sign when it is asked again."""
+
+
 class EventError(StoplineError):
     """An event that is malformed or whose signature does not hold."""
 

@@ -436,6 +436,11 @@ class Connection:
             self._detail = f" ({text[:200]})"
 
 
+def check_settings(broker: Broker) -> None:
+    """Raise BrokerError for an address, certificate or password file that is no good; the network is not tried."""
+    _endpoint(broker)
+
+
 def _endpoint(broker: Broker) -> _Endpoint:
     """Where and how to connect; BrokerError where the settings contradict themselves."""
     url = urlsplit(broker.url)

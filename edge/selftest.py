@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image
 
-from edge.errors import StoplineError
+from edge.errors import StoplineError, TpmError
 from edge.geometry import iou
 from edge.health import CheckName, Finding, Outcome
 from edge.keys.jws import holds, sign_detached
@@ -49,9 +49,15 @@ class KnownPicture:
 
 
 def self_test(detector: Detector, key: SigningKey, outbox: Outbox) -> Finding:
-    """Try everything; the finding names the first thing that fails."""
+    """Try everything; the finding names the first thing that fails.
+
+    Raises TpmError where a TPM does not answer: a finding would stand until the next start, and that may be over in a
+    second.
+    """
     try:
         words = _of_detector(detector) or _of_key(key) or _of_outbox(outbox)
+    except TpmError:
+        raise
     except StoplineError as error:
         words = str(error)
     if words is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -13,10 +13,11 @@ from edge import __version__
 from edge.arming import Arming, StateEvents, Watched, fitness_now
 from edge.clock import ClockWatch, KnownUtc, monotonic_to_utc
 from edge.commands.chain import DEFAULT_PREFIX, approach_for, desk_for, detector_for, masker, ring_for
+from edge.commands.ending import at_work, close_with, reading_files
 from edge.commands.live import AskedLamps, LiveCamera, LiveLamps
 from edge.config import load_node, load_site
 from edge.delivery import Keeping
-from edge.errors import ConfigError, EvidenceError, LedgerError, NodeError, OutboxError, SourceError
+from edge.errors import ConfigError, OutboxError
 from edge.evidence.keeper import CaseKeeper
 from edge.exposition import PrometheusFile
 from edge.keys import load_public_keys, load_signing_key
@@ -25,7 +26,7 @@ from edge.latency import Deliveries
 from edge.ledger.checkpoint import origin_of
 from edge.ledger.publisher import Publisher, Source
 from edge.messages import Backlog
-from edge.mqtt import Topics
+from edge.mqtt import Topics, check_settings
 from edge.node import Identity, Recorder, judge_stream, start_uplink
 from edge.notify import ServiceManager
 from edge.outbox import Outbox
@@ -35,13 +36,14 @@ from edge.telemetry import Gauges, Telemetry
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from edge.approach import Approach, Judged
     from edge.commands.live import LiveVideo
     from edge.config import Evidence, Node, Site
     from edge.detector import Detector
+    from edge.evidence.masking import Masker
     from edge.keys import PublicKey, SigningKey
     from edge.records import Frame, Verdict
     from edge.uplink import Uplink
@@ -75,9 +77,14 @@ class RunReport:
 
 
 def run(request: RunRequest) -> RunReport:
-    """Judge a live source until SIGTERM or SIGINT. Raises NodeError where camera, lamps or disk fail at work."""
-    asked = Asked.read(request)
-    with _at_work(), ExitStack() as stack:
+    """Judge a live source until SIGTERM or SIGINT.
+
+    Raises NodeError where a restart may mend what failed: camera, lamps, disk, TPM, the last two at the start, too.
+    ConfigError and its kin for a mistake in a file.
+    """
+    with reading_files():
+        asked = Asked.read(request)
+    with at_work(), ExitStack() as stack:
         work = _put_together(asked, stack)
         _stop_when_asked(work.camera)
         work.manager.waiting()
@@ -101,11 +108,14 @@ class Asked:
     evidence: Evidence
     prometheus: PrometheusFile | None
     detector: Detector
+    masker: Masker
 
     @classmethod
     def read(cls, request: RunRequest) -> Asked:
         """Read all of it; ConfigError and its kin for the first mistake."""
         site, node = load_site(request.site), load_node(request.node)
+        if node.broker is not None:
+            check_settings(node.broker)
         return cls(
             request,
             site,
@@ -116,6 +126,7 @@ class Asked:
             _sealed(node, request.node),
             _prometheus(node, site),
             detector_for(site, request.model, request.threads),
+            masker(),
         )
 
     @property
@@ -186,14 +197,14 @@ def _put_together(asked: Asked, stack: ExitStack) -> Work:
     site, node, identity, topics = asked.site, asked.node, asked.identity, asked.topics
     ring = ring_for(asked.evidence, site)
     camera = LiveCamera(asked.request.source, site, ring, _tell)
-    stack.callback(camera.close)
+    close_with(stack, camera.close)
     lamps = stack.enter_context(LiveLamps(asked.lamps, site, asked.request.source))
     keeping = Keeping(receipts=bool(asked.receivers), keep_s=asked.evidence.keep_hours * 3600)
     utc = KnownUtc(ClockWatch().bound_ms)
     file = made_folder(node.node.state) / "outbox.sqlite"
     outbox = stack.enter_context(Outbox(file, keeping=keeping, utc_ms=utc.now_ms))
     desk = desk_for(asked.evidence, site, asked.request.site.read_bytes(), asked.key, topics)
-    keeper = CaseKeeper(outbox, desk, ring, asked.evidence, masker())
+    keeper = CaseKeeper(outbox, desk, ring, asked.evidence, asked.masker)
     deliveries = Deliveries()
     arming = _arming(asked, outbox, lamps, utc)
     recorder = Recorder(
@@ -211,7 +222,7 @@ def _put_together(asked: Asked, stack: ExitStack) -> Work:
     checkpoints = _checkpoints(
         stack, uplink, Source(origin_of(site.site.id, node.node.id), asked.key, outbox.ledger), node
     )
-    stack.callback(keeper.close, _COMPLETE_S)
+    close_with(stack, lambda: keeper.close(_COMPLETE_S))
     waiting = Waiting()
     gauges = Gauges(
         reopened=lambda: camera.reopened,
@@ -268,9 +279,9 @@ def _checkpoints(stack: ExitStack, uplink: Uplink | None, source: Source, node: 
     """Who signs the ledger's checkpoints; None where nobody would hear of them. Ends, as the uplink, with the stack."""
     if uplink is None:
         return None
-    stack.callback(uplink.close, _DRAIN_S)
+    close_with(stack, lambda: uplink.close(_DRAIN_S))
     checkpoints = Publisher(source, node.ledger, uplink.send_checkpoint)
-    stack.callback(checkpoints.finish)
+    close_with(stack, checkpoints.finish)
     return checkpoints
 
 
@@ -327,15 +338,6 @@ def _sealed(node: Node, file: Path) -> Evidence:
             f"{file} names nobody to seal the evidence to: give [evidence] the authority's age public key in recipients"
         )
     return node.evidence
-
-
-@contextmanager
-def _at_work() -> Iterator[None]:
-    """Camera, lamps or disk that fail at work may be well again: whoever started the node is to start it anew."""
-    try:
-        yield
-    except (SourceError, OutboxError, LedgerError, EvidenceError) as error:
-        raise NodeError(str(error)) from error
 
 
 def made_folder(folder: Path) -> Path:

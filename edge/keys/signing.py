@@ -83,7 +83,8 @@ def create_key(path: Path, *, force: bool = False) -> FileKey:
 def load_signing_key(path: Path) -> SigningKey:
     """Read a private key: a PEM file by ``create_key`` or OpenSSL, or one wrapped by a TPM.
 
-    Certificates that follow it in the file are passed over. One that other users can read is refused. KeyFileError.
+    Certificates that follow it in the file are passed over. One that other users can read is refused. KeyFileError;
+    TpmError where the TPM does not answer, which says nothing of the file.
     """
     pem, mode = read_file(path, hint=f"make a key with 'stopline keys new {path}'")
     if stat.S_IMODE(mode) & 0o077:

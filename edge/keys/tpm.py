@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from edge.errors import KeyFileError
+from edge.errors import KeyFileError, TpmError
 from edge.keys.files import PRIVATE_MODE, write_whole
 from edge.keys.public import PublicKey
 
@@ -41,7 +41,10 @@ class TpmKey:
     tpm: str
 
     def sign(self, message: bytes) -> bytes:
-        """ECDSA with SHA-256 over ``message`` by the TPM: r and s of 32 bytes each. Raises KeyFileError."""
+        """ECDSA with SHA-256 over ``message`` by the TPM: r and s of 32 bytes each.
+
+        Raises KeyFileError where the TPM does not take the key, TpmError where it does not answer as it must.
+        """
         with _open(self.tpm) as (esapi, tss):
             handle = tss.tsskey.TSSPrivKey.from_pem(self.pem).load(esapi)
             try:
@@ -102,10 +105,25 @@ def _open(tpm: str) -> Iterator[tuple[Any, Any]]:
         with tss.ESAPI(tpm) as esapi:
             yield esapi, tss
     except (tss.TSS2_Exception, RuntimeError) as error:
-        raise KeyFileError(
-            f"The TPM at {tpm} did not do as asked ({error}): check that it is there, that this user may use it and "
-            f"that it is the one the key was made in, or name another with {TPM_VARIABLE}"
+        if _is_of_the_key(tss, error):
+            raise KeyFileError(
+                f"The TPM at {tpm} does not take what it is given ({error}): check that it is the one the key was made "
+                f"in, or name another with {TPM_VARIABLE}"
+            ) from None
+        raise TpmError(
+            f"The TPM at {tpm} did not do as asked ({error}): check that it is there and that this user may use it, or "
+            f"name another with {TPM_VARIABLE}"
         ) from None
+
+
+def _is_of_the_key(tss: Any, error: RuntimeError) -> bool:
+    """Whether what was handed to the TPM is wrong, and not the TPM.
+
+    A TPM tells so: its return codes of format one name the handle, parameter or session that it refuses, such as a key
+    that another TPM has wrapped. Warnings, its own failure, and all that comes from the way to it are of the other
+    format. What is no return code at all the library says of a key file, such as that it needs a password.
+    """
+    return not isinstance(error, tss.TSS2_Exception) or bool(error.fmt1)
 
 
 def _library() -> Any:
