@@ -89,8 +89,8 @@ def grey(frame: Frame) -> NDArray[uint8]:
 class Watched:
     """What the checks look at. ``fitness`` gives the hashes as they are now; it is asked now and then.
 
-    ``site`` is what the node judges by, whatever its file says by now. ``outbox_full`` says why the outbox would not take
-    one more case, as the rest of a sentence; None where it would.
+    ``site`` is what the node judges by, whatever its file says by now. ``outbox_full`` says why the outbox would not
+    take one more case, as the rest of a sentence; None where it would.
     """
 
     site: Site
