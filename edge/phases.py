@@ -3,6 +3,9 @@
 What a group showed at an instant is known only a little later, when no bounce, chopped mains half-wave or overlap of
 lamps can change it any more. ``SignalPhases.settled_ns`` says how far the history is final; nothing final ever changes,
 however the edges were cut into calls.
+
+Of the edges those are kept that matter to whoever reads them into phases again: not the gaps up to the hold within a
+pulse. A lamp on mains makes 200 edges a second, and no bounded number of them reaches back over a red.
 """
 
 from __future__ import annotations
@@ -68,6 +71,16 @@ class LampFilter:
         self._off_ns = 0
         self.glitches = 0
 
+    @property
+    def raw(self) -> bool | None:
+        """Whether the last raw edge said that it is lit; None before the first."""
+        return self._raw
+
+    @property
+    def in_gap(self) -> bool:
+        """Whether it has gone dark within a pulse that goes on if it is lit again now."""
+        return self._pulse_ns is not None and not self._raw
+
     def feed(self, t_ns: int, *, lit: bool) -> Iterator[tuple[int, bool]]:
         """Take a raw edge; give the changes that have become certain by its time."""
         yield from self.settle(t_ns)
@@ -118,7 +131,8 @@ class SignalPhases:
         self.intervals: deque[PhaseInterval] = deque(
             [PhaseInterval(Phase.UNKNOWN, BEGINNING_NS, None, onset_seen=False)], maxlen=_KEPT_INTERVALS
         )
-        self.edges: deque[LampEdge] = deque(maxlen=_KEPT_EDGES)
+        self.edges: deque[LampEdge] = deque()
+        self._let_go: dict[Lamp, LampEdge] = {}  # the last edge of each lamp that there was no more room for
         self._forget_lamps()
 
     def _forget_lamps(self) -> None:
@@ -160,7 +174,7 @@ class SignalPhases:
             self.lost(self._now_ns)
             return
         self.advance(edge.t_ns)
-        self.edges.append(edge)
+        self._keep(edge)
         self._take(edge.lamp, self._filters[edge.lamp].feed(edge.t_ns, lit=edge.lit))
 
     def advance(self, now_ns: int) -> None:
@@ -190,15 +204,42 @@ class SignalPhases:
         return PhaseInterval(Phase.UNKNOWN, t_ns, None, onset_seen=False)
 
     def edges_between(self, start_ns: int, end_ns: int) -> tuple[LampEdge, ...]:
-        """The raw edges in a stretch of time, preceded by the last one of each lamp before its start."""
+        """The kept edges in a stretch of time, preceded by the last one of each lamp before its start.
+
+        They amount to the same phases as the raw ones. A lamp that went dark less than the hold before the end is left
+        lit, since it may but be in a gap: so the edges are the same whatever was fed after the end.
+        """
         before: dict[Lamp, LampEdge] = {}
-        within = []
-        for edge in self.edges:
+        within: list[LampEdge] = []
+        for edge in (*sorted(self._let_go.values(), key=_in_order), *self.edges):
             if edge.t_ns <= start_ns:
                 before[edge.lamp] = edge
             elif edge.t_ns <= end_ns:
                 within.append(edge)
-        return tuple(sorted(before.values(), key=lambda edge: (edge.t_ns, edge.lamp)) + within)
+        last = {edge.lamp: edge for edge in within}
+        was_lit = before.keys() | {edge.lamp for edge in within if edge.lit}
+        for lamp, edge in last.items():
+            if not edge.lit and edge.t_ns > end_ns - self._times.hold_ns and lamp in was_lit:
+                within.remove(edge)
+        return tuple(sorted(before.values(), key=_in_order) + within)
+
+    def _keep(self, edge: LampEdge) -> None:
+        """Keep an edge, unless it says nothing new, or ends a gap: then the edge that began the gap goes as well."""
+        lamp = self._filters[edge.lamp]
+        if lamp.raw is edge.lit or (edge.lit and lamp.in_gap and self._take_back(edge.lamp)):
+            return
+        self.edges.append(edge)
+        if len(self.edges) > _KEPT_EDGES:
+            oldest = self.edges.popleft()
+            self._let_go[oldest.lamp] = oldest
+
+    def _take_back(self, lamp: Lamp) -> bool:
+        """Forget a lamp's latest edge; False where that is not kept any more."""
+        for index in range(len(self.edges) - 1, -1, -1):  # it lies within the last hold, so near the end
+            if self.edges[index].lamp is lamp:
+                del self.edges[index]
+                return True
+        return False
 
     def _take(self, lamp: Lamp, changes: Iterator[tuple[int, bool]]) -> None:
         self._waiting.extend((t_ns, lamp, lit) for t_ns, lit in changes)
@@ -294,3 +335,7 @@ class SignalPhases:
     def _push(self, interval: PhaseInterval) -> None:
         self.intervals[-1] = replace(self.intervals[-1], end_ns=interval.start_ns)
         self.intervals.append(interval)
+
+
+def _in_order(edge: LampEdge) -> tuple[int, Lamp]:
+    return edge.t_ns, edge.lamp

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise, product
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,16 @@ from hypothesis import strategies as st
 
 from edge.phases import BEGINNING_NS, LampFilter, PhaseTimes, SignalPhases
 from edge.records import Fault, Lamp, LampEdge, Phase
+from tests.core.mains import (
+    BARELY_DIMMED,
+    DIMMED,
+    FULL_WAVE_50_HZ,
+    FULL_WAVE_60_HZ,
+    HALF_WAVE_50_HZ,
+    HALF_WAVE_60_HZ,
+    Mains,
+)
+from tests.core.mains import edges_of as mains_edges
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -472,7 +483,7 @@ def test_a_lamp_chattering_for_hours_is_held_in_bounded_memory() -> None:
 
 def test_edges_between_begin_with_the_state_at_the_start() -> None:
     phases = played([("g", 5 * S), ("a", 3 * S), ("r", 5 * S)])
-    found = phases.edges_between(6 * S, 8 * S)
+    found = phases.edges_between(6 * S, 8 * S + 30 * MS)
     assert [(each.t_ns, each.lamp, each.lit) for each in found] == [
         (0, Lamp.RED, False),
         (5 * S, Lamp.AMBER, True),
@@ -480,3 +491,125 @@ def test_edges_between_begin_with_the_state_at_the_start() -> None:
         (8 * S, Lamp.RED, True),
         (8 * S, Lamp.AMBER, False),
     ]
+
+
+# --- the edges that are kept ----------------------------------------------------------------------------------------
+
+
+def fed(edges: Iterable[LampEdge], times: PhaseTimes = TIMES) -> SignalPhases:
+    phases = SignalPhases(times, trust_start=True)
+    for each in edges:
+        phases.feed(each)
+    return phases
+
+
+def red_edges(*at: tuple[int, bool]) -> list[tuple[int, bool]]:
+    """What is kept of a red lamp's edges."""
+    kept = fed(edge(t_ns, Lamp.RED, lit=lit) for t_ns, lit in at).edges
+    return [(each.t_ns, each.lit) for each in kept]
+
+
+@pytest.mark.parametrize("gap_ns", [0, 1, 5 * MS, 10 * MS, 30 * MS])
+def test_a_gap_up_to_the_hold_is_not_kept(gap_ns: int) -> None:
+    assert red_edges((0, False), (S, True), (2 * S, False), (2 * S + gap_ns, True), (3 * S, False)) == [
+        (0, False),
+        (S, True),
+        (3 * S, False),
+    ]
+
+
+def test_a_longer_gap_is_kept() -> None:
+    raw = [(0, False), (S, True), (2 * S, False), (2 * S + 30 * MS + 1, True)]
+    assert red_edges(*raw) == raw
+
+
+def test_the_state_at_the_beginning_is_no_gap() -> None:
+    raw = [(0, False), (5 * MS, True)]
+    assert red_edges(*raw) == raw
+
+
+def test_an_edge_that_says_nothing_new_is_not_kept() -> None:
+    assert red_edges((0, False), (1, False), (S, True), (2 * S, True), (3 * S, False), (3 * S + MS, False)) == [
+        (0, False),
+        (S, True),
+        (3 * S, False),
+    ]
+    assert red_edges((0, True), (S, False), (S + MS, False), (S + 2 * MS, True)) == [(0, True)]
+
+
+def test_sparks_are_kept_and_counted() -> None:
+    raw = [(0, False), (S, True), (S + 2 * MS, False), (2 * S, True), (2 * S + MS, False)]
+    assert red_edges(*raw) == raw
+    phases = fed(edge(t_ns, Lamp.RED, lit=lit) for t_ns, lit in raw)
+    phases.advance(3 * S)
+    assert phases.glitches == 2
+
+
+def test_an_edge_of_another_lamp_within_a_gap_is_kept_in_its_place() -> None:
+    raw = [edge(0, Lamp.RED, lit=True), edge(S, Lamp.RED, lit=False)]
+    raw += [edge(S + MS, Lamp.GREEN, lit=True), edge(S + 2 * MS, Lamp.RED, lit=True)]
+    assert list(fed(raw).edges) == [raw[0], raw[2]]
+
+
+def test_after_a_lost_input_the_state_in_which_it_returns_is_kept() -> None:
+    phases = fed([edge(0, Lamp.RED, lit=True), edge(S, Lamp.RED, lit=False)])
+    phases.lost(S + MS)
+    phases.feed(edge(S + 2 * MS, Lamp.RED, lit=True))
+    assert [(each.t_ns, each.lit) for each in phases.edges] == [(0, True), (S, False), (S + 2 * MS, True)]
+
+
+def test_a_lamp_that_may_be_in_a_gap_at_the_end_is_left_lit() -> None:
+    phases = fed([edge(0, Lamp.RED, lit=True), edge(S, Lamp.RED, lit=False)])
+    phases.advance(5 * S)
+    assert [each.lit for each in phases.edges_between(0, S + 30 * MS - 1)] == [True]
+    assert [each.lit for each in phases.edges_between(0, S + 30 * MS)] == [True, False]
+    assert [each.lit for each in phases.edges_between(S - 1, S)] == [True]
+
+
+def test_a_state_told_only_just_before_the_end_is_told() -> None:
+    phases = fed([edge(0, Lamp.RED, lit=False)])
+    assert [each.lit for each in phases.edges_between(-S, MS)] == [False]
+
+
+@pytest.mark.parametrize("shape", [FULL_WAVE_50_HZ, HALF_WAVE_50_HZ, DIMMED, BARELY_DIMMED])
+def test_minutes_on_the_mains_are_kept_as_if_the_lamps_shone_steadily(shape: Mains) -> None:
+    cycles = [("g", 6 * S), ("a", 3 * S), ("r", 10 * S), ("ra", S)] * 20
+    raw, end_ns = mains_edges(cycles, dict.fromkeys(Lamp, shape))
+    kept = by_lamp(each for each in fed(raw).edges if each.t_ns < end_ns - S)
+    steady = by_lamp(each for each in edges_of(cycles)[0] if each.t_ns < end_ns - S)
+    assert len(raw) > 20 * len(steady)
+    assert [(each.lamp, each.lit) for each in kept] == [(each.lamp, each.lit) for each in steady]
+    assert all(abs(a.t_ns - b.t_ns) <= shape.dark_ns for a, b in zip(kept, steady, strict=True))
+
+
+def by_lamp(edges: Iterable[LampEdge]) -> list[LampEdge]:
+    return sorted(edges, key=lambda each: (each.lamp, each.t_ns))
+
+
+def test_the_state_of_a_lamp_is_known_after_its_last_edge_has_made_room() -> None:
+    phases = fed(edges_of([("g", S), ("a", 3 * S), ("r", S)])[0])
+    start_ns = 5 * S
+    for pulse in range(10_000):  # a green lamp that flickers too slowly for a gap, for minutes
+        phases.feed(edge(start_ns + pulse * 40 * MS, Lamp.GREEN, lit=pulse % 2 == 0))
+    assert len(phases.edges) == 8192
+    found = phases.edges_between(start_ns + 300 * S, start_ns + 310 * S)
+    assert {(each.lamp, each.lit) for each in found[:3]} >= {(Lamp.RED, True), (Lamp.AMBER, False)}
+    assert {each.lamp for each in phases.edges_between(0, start_ns + 310 * S)[:3]} == set(Lamp)
+
+
+@given(
+    st.sampled_from([FULL_WAVE_50_HZ, FULL_WAVE_60_HZ, HALF_WAVE_50_HZ, HALF_WAVE_60_HZ]),
+    st.integers(0, 20 * MS),
+    st.integers(0, 20 * MS),
+)
+def test_on_the_mains_an_amber_is_short_by_at_most_twice_its_dark_part(shape: Mains, phase_ns: int, on_ns: int) -> None:
+    """Why docs/site-file.md has ``min_amber_s`` set 0.02 s lower for such lamps; it is never measured too long."""
+    stretches = [("g", S + on_ns), ("a", 3 * S), ("r", S)]
+    times = replace(TIMES, min_amber_ns=3 * S - 20 * MS)
+    raw, end_ns = mains_edges(stretches, dict.fromkeys(Lamp, replace(shape, phase_ns=phase_ns)))
+    phases = fed(raw, times)
+    phases.advance(end_ns)
+    amber_ns = phases.current.amber_ns
+    assert amber_ns is not None
+    assert 3 * S - 2 * shape.dark_ns <= amber_ns <= 3 * S
+    assert phases.current.fault is None
