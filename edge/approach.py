@@ -23,7 +23,7 @@ _WAITING = 256
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A passage, its verdict, and the raw lamp edges of its group that the verdict rests on."""
+    """A passage, its verdict, and the lamp edges that it rests on: those of its group, without gaps up to the hold."""
 
     passage: Passage
     judgement: Judgement
@@ -33,8 +33,8 @@ class Judged:
 class Approach:
     """Takes lamp edges and detections in the order of their times; gives every passage with its verdict.
 
-    A passage waits for its verdict until the phases at its crossing are settled, so that the result does not depend on
-    how edges and frames interleave.
+    A passage waits for its verdict until the phases at its crossing and its confirm line are settled, so that neither
+    the verdict nor the edges that it rests on depend on how edges and frames interleave.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Approach:
         return [self._judged(passage) for passage in sorted(due, key=lambda passage: passage.t_cross_ns)]
 
     def _settled(self, passage: Passage) -> bool:
-        return self._phases_of(passage).settled_ns >= latest_crossing_ns(passage)
+        return self._phases_of(passage).settled_ns >= _shown_until_ns(passage)
 
     def _phases_of(self, passage: Passage) -> SignalPhases:
         return self.phases[self._group_of(passage).id]
@@ -113,13 +113,18 @@ class Approach:
     def _judged(self, passage: Passage) -> Judged:
         phases = self._phases_of(passage)
         shown = phases.at(passage.t_cross_ns)
-        # Up to where no later edge can change what was shown at the latest instant that the crossing may have had.
-        settled_ns = latest_crossing_ns(passage) + phase_times(self._group_of(passage)).filter_ns
-        end_ns = max(passage.t_confirm_ns or passage.t_cross_ns, settled_ns)
+        # Up to where no later edge can change what was shown when it crossed and when it was confirmed.
+        end_ns = _shown_until_ns(passage) + phases.times.filter_ns
         # From just before the amber that led to this phase, so that amber and order can be computed again.
         amber_ns = shown.amber_ns or 0
         lamps = phases.edges_between(shown.start_ns - amber_ns - 2 * NS_PER_S, end_ns)
         return Judged(passage, judge(passage, shown, self._rules[passage.lane]), lamps)
+
+
+def _shown_until_ns(passage: Passage) -> int:
+    """The last instant at which the lamps matter: to the verdict, or to the picture at the confirm line."""
+    latest_ns = latest_crossing_ns(passage)
+    return latest_ns if passage.t_confirm_ns is None else max(latest_ns, passage.t_confirm_ns)
 
 
 def follow(tracker: Tracker, t_ns: int, detections: Sequence[Detection]) -> TrackStep:

@@ -92,7 +92,7 @@ class EvidenceRef:
 class ViolationCase:
     """Everything an event is made of.
 
-    ``lamp_edges`` are raw and cover at least the cycle; those of other groups are left out here.
+    ``lamp_edges`` cover at least the cycle, gaps of up to ``hold_s`` left out; those of other groups are left out here.
     """
 
     passage: Passage

@@ -170,7 +170,7 @@ def test_the_lamps_that_a_verdict_rests_on_reach_back_to_its_amber() -> None:
     assert [edge.t_ns for edge in result.lamps if edge.lamp is Lamp.RED and edge.lit] == [13 * S]
 
 
-def test_the_lamps_that_a_verdict_rests_on_reach_beyond_its_latest_instant() -> None:
+def test_the_lamps_that_a_verdict_rests_on_hold_no_gap_of_a_lamp_on_the_mains() -> None:
     chopped = [
         LampEdge(t_ms * MS + after_ms * MS, "north", Lamp.RED, lit=lit)
         for t_ms in range(13_000, 33_000, 10)
@@ -178,9 +178,17 @@ def test_the_lamps_that_a_verdict_rests_on_reach_beyond_its_latest_instant() -> 
     ]
     others = [edge for edge in lamps() if edge.lamp is not Lamp.RED or not edge.lit]
     (result,) = judged([crossing(20.0)], sorted(others + chopped, key=lambda edge: edge.t_ns))
-    passage = result.passage
     assert result.judgement.verdict is Verdict.VIOLATION
-    assert result.lamps[-1].t_ns > min(passage.t_cross_ns + passage.uncertainty_ns, passage.points[-1].t_ns)
+    assert [(edge.t_ns, edge.lit) for edge in result.lamps if edge.lamp is Lamp.RED] == [(0, False), (13 * S, True)]
+
+
+@pytest.mark.parametrize(("off_ms", "told"), [(20_601, True), (20_641, False)])
+def test_the_lamps_that_a_verdict_rests_on_reach_beyond_the_confirm_line(off_ms: int, told: bool) -> None:
+    off_s = off_ms / 1000
+    (result,) = judged([crossing(20.0)], lamps([("g", 0), ("a", 10), ("r", 13), ("ra", off_s), ("g", off_s + 0.06)]))
+    assert result.passage.t_confirm_ns == pytest.approx(20.6 * S, abs=MS)
+    assert result.judgement.verdict is Verdict.VIOLATION
+    assert (result.lamps[-1].t_ns == off_ms * MS) is told
 
 
 def test_edges_of_another_group_change_nothing() -> None:
@@ -205,9 +213,12 @@ def essence(results: Sequence[Judged], shift_ns: int = 0) -> list[tuple[int, int
 def test_how_long_before_their_frame_edges_come_does_not_matter(
     vehicles: list[tuple[float, Motion]], early_ms: list[int]
 ) -> None:
-    late = essence(judged(vehicles))
-    early = essence(judged(vehicles, early_ns=lambda index: early_ms[min(index, 11)] * MS))
-    assert sorted(early) == sorted(late)
+    late = judged(vehicles)
+    early = judged(vehicles, early_ns=lambda index: early_ms[min(index, 11)] * MS)
+    assert sorted(essence(early)) == sorted(essence(late))
+    assert {result.passage.t_cross_ns: result.lamps for result in early} == {
+        result.passage.t_cross_ns: result.lamps for result in late
+    }
 
 
 @given(VEHICLES, st.integers(-(10**15), 10**18))
