@@ -36,7 +36,7 @@ from edge.telemetry import Gauges, Telemetry
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from edge.approach import Approach, Judged
