@@ -13,7 +13,8 @@ from math import hypot
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticKnownError
 
 from edge.errors import ConfigError
 from edge.geometry import DirectedLine, GroundPlane, hull_meets_box, segments_cross, shared_area
@@ -27,13 +28,28 @@ if TYPE_CHECKING:
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What ids are made of: sites, nodes, lanes and signal groups stand in topics."""
 
+
+def _counted(value: object) -> object:
+    """What may be a whole number: neither yes nor no, and no text."""
+    if isinstance(value, bool | str):
+        raise PydanticKnownError("int_type")
+    return value
+
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""A number, whole or not. A text or a yes is none: the verifier, too, reads the file as it is written."""
+
+Whole = Annotated[int, BeforeValidator(_counted)]
+Flag = Annotated[bool, Field(strict=True)]
+Version = Annotated[Literal[1], BeforeValidator(_counted)]
+
 Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
-Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
-Pixel = Annotated[float, Field(ge=-10_000, le=10_000, allow_inf_nan=False)]
+Seconds = Annotated[Number, Field(ge=0, le=3600)]
+Pixel = Annotated[Number, Field(ge=-10_000, le=10_000)]
 PixelPoint = tuple[Pixel, Pixel]
 MetrePoint = tuple[Pixel, Pixel]
 PixelBox = tuple[Pixel, Pixel, Pixel, Pixel]
-Pin = Annotated[int, Field(ge=0, le=53)]
+Pin = Annotated[Whole, Field(ge=0, le=53)]
 
 
 def _segment(value: tuple[PixelPoint, PixelPoint]) -> tuple[PixelPoint, PixelPoint]:
@@ -47,7 +63,7 @@ Line = Annotated[tuple[PixelPoint, PixelPoint], AfterValidator(_segment)]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class SiteName(_Settings):
@@ -63,7 +79,7 @@ def _even(value: tuple[int, int]) -> tuple[int, int]:
     return value
 
 
-Side = Annotated[int, Field(ge=16, le=16384)]
+Side = Annotated[Whole, Field(ge=16, le=16384)]
 StreamSize = Annotated[tuple[Side, Side], AfterValidator(_even)]
 
 
@@ -75,11 +91,11 @@ class Camera(_Settings):
     """
 
     size_px: tuple[Side, Side]
-    frame_rate: Annotated[float, Field(ge=5, le=120, allow_inf_nan=False)] = 25.0
+    frame_rate: Annotated[Number, Field(ge=5, le=120)] = 25.0
     stream_px: StreamSize | None = None
     detect_px: StreamSize | None = None
-    max_exposure_us: Annotated[int, Field(ge=50, le=200_000)] | None = None
-    max_gain: Annotated[float, Field(ge=1, le=64, allow_inf_nan=False)] | None = None
+    max_exposure_us: Annotated[Whole, Field(ge=50, le=200_000)] | None = None
+    max_gain: Annotated[Number, Field(ge=1, le=64)] | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -156,9 +172,9 @@ class SignalGroup(_Settings):
     hold_s: Seconds = 0.03
     transition_s: Seconds = 0.25
     uncertainty_s: Seconds = 0.02
-    max_phase_s: Annotated[float, Field(gt=0, le=86_400)] = 600.0
+    max_phase_s: Annotated[Number, Field(gt=0, le=86_400)] = 600.0
     pins: Pins | None = None
-    active_low: bool = False
+    active_low: Flag = False
     view: View | None = None
 
 
@@ -220,10 +236,10 @@ class Rule(_Settings):
     """
 
     grace_s: Seconds = 0.5
-    confirm_within_s: Annotated[float, Field(gt=0, le=60)] = 4.0
+    confirm_within_s: Annotated[Number, Field(gt=0, le=60)] = 4.0
     dwell_s: Seconds = 0.1
     rear_margin_s: Seconds = 0.5
-    vehicle_length_m: Annotated[float, Field(gt=0, le=30)] | None = None
+    vehicle_length_m: Annotated[Number, Field(gt=0, le=30)] | None = None
 
 
 class DetectorRegion(_Settings):
@@ -249,7 +265,7 @@ class Mask(_Settings):
 class Site(_Settings):
     """A whole site file, consistent in itself. ``sha256`` is of the file's bytes as they were read."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Version = Field(alias="schema")
     site: SiteName
     camera: Camera
     signal_groups: Annotated[tuple[SignalGroup, ...], Field(min_length=1, max_length=16)]
@@ -301,11 +317,11 @@ class Evidence(_Settings):
 
     seal: Literal["age", "none"] = "age"
     recipients: Annotated[tuple[Annotated[str, AfterValidator(_recipient)], ...], Field(max_length=16)] = ()
-    keep_hours: Annotated[float, Field(ge=0, le=8760, allow_inf_nan=False)] = 0.0
-    before_s: Annotated[float, Field(ge=1, le=60, allow_inf_nan=False)] = 6.0
-    after_s: Annotated[float, Field(ge=1, le=60, allow_inf_nan=False)] = 6.0
-    ring_mb: Annotated[int, Field(ge=1, le=1024)] = 64
-    part_kb: Annotated[int, Field(ge=64, le=4096)] = 256
+    keep_hours: Annotated[Number, Field(ge=0, le=8760)] = 0.0
+    before_s: Annotated[Number, Field(ge=1, le=60)] = 6.0
+    after_s: Annotated[Number, Field(ge=1, le=60)] = 6.0
+    ring_mb: Annotated[Whole, Field(ge=1, le=1024)] = 64
+    part_kb: Annotated[Whole, Field(ge=64, le=4096)] = 256
 
     @model_validator(mode="after")
     def _decided(self) -> Self:
@@ -330,8 +346,8 @@ class Ledger(_Settings):
     After ``every_events``, or ``every_minutes`` after the first event that no checkpoint counts yet.
     """
 
-    every_events: Annotated[int, Field(ge=1, le=10_000)] = 1
-    every_minutes: Annotated[float, Field(gt=0, le=10_080, allow_inf_nan=False)] = 60.0
+    every_events: Annotated[Whole, Field(ge=1, le=10_000)] = 1
+    every_minutes: Annotated[Number, Field(gt=0, le=10_080)] = 60.0
 
 
 class Telemetry(_Settings):
@@ -341,7 +357,7 @@ class Telemetry(_Settings):
     ``prometheus`` is a file for node_exporter's textfile collector.
     """
 
-    home_assistant: bool = False
+    home_assistant: Flag = False
     home_assistant_prefix: Annotated[str, Field(pattern=r"^[^#+\s$/][^#+\s]*$", max_length=100)] = "homeassistant"
     prometheus: Path | None = None
 
@@ -349,10 +365,10 @@ class Telemetry(_Settings):
 class Health(_Settings):
     """Within which bounds the node may be armed; docs/arming.md says what else it must be."""
 
-    clock_bound_ms: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 100.0
-    view_shift_px: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] | None = None
-    disk_free_mb: Annotated[float, Field(ge=10, allow_inf_nan=False)] = 200.0
-    temperature_c: Annotated[float, Field(gt=0, le=120, allow_inf_nan=False)] = 85.0
+    clock_bound_ms: Annotated[Number, Field(gt=0, le=1000)] = 100.0
+    view_shift_px: Annotated[Number, Field(gt=0, le=1000)] | None = None
+    disk_free_mb: Annotated[Number, Field(ge=10)] = 200.0
+    temperature_c: Annotated[Number, Field(gt=0, le=120)] = 85.0
 
 
 class NodeName(_Settings):
@@ -366,7 +382,7 @@ class NodeName(_Settings):
 class Node(_Settings):
     """A whole node file."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Version = Field(alias="schema")
     node: NodeName
     broker: Broker | None = None
     receiver: Receiver | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from edge.config import Flag, Number, Version, Whole
 from edge.detector.heads import HEADS
 from edge.errors import ModelError
 from edge.records import VehicleClass
@@ -16,9 +17,9 @@ from edge.records import VehicleClass
 if TYPE_CHECKING:
     from pathlib import Path
 
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Side = Annotated[int, Field(ge=32, le=4096)]
-Channels = tuple[float, float, float]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Side = Annotated[Whole, Field(ge=32, le=4096)]
+Channels = tuple[Number, Number, Number]
 
 
 class _Table(BaseModel):
@@ -33,12 +34,12 @@ class InputFormat(_Table):
     """
 
     size_px: tuple[Side, Side]
-    dynamic: bool = False
-    stride: Annotated[int, Field(ge=1, le=128)] = 32
+    dynamic: Flag = False
+    stride: Annotated[Whole, Field(ge=1, le=128)] = 32
     colour: Literal["bgr", "rgb"] = "bgr"
     mean: Channels = (0.0, 0.0, 0.0)
     std: Channels = (1.0, 1.0, 1.0)
-    pad: Annotated[int, Field(ge=0, le=255)] = 114
+    pad: Annotated[Whole, Field(ge=0, le=255)] = 114
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
@@ -67,7 +68,7 @@ class Release(_Table):
 class Description(_Table):
     """A model's TOML file."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Version = Field(alias="schema")
     name: Annotated[str, Field(min_length=1, max_length=64)]
     file: Annotated[str, Field(min_length=1)]
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
