@@ -52,7 +52,7 @@ def receive(request: ReceiveRequest, tell: Callable[[str], None]) -> Counts:
 
     _check_name(request.group, "--group")
     settings = Settings(request.group, _check_name(request.name or socket.gethostname(), "--name"), request.keep_days)
-    with opened(request.store) as store:
+    with opened(request.store, make=True) as store:
         key = _signing_key(request)
         trust = TrustFiles(request.trust, request.key_files, store)
         receiver = Receiver(request.broker, settings, store, trust, key, tell)
@@ -63,13 +63,13 @@ def receive(request: ReceiveRequest, tell: Callable[[str], None]) -> Counts:
 
 
 @contextmanager
-def opened(where: str) -> Iterator[Store]:
-    """The store; StoreError where what it needs is not installed."""
+def opened(where: str, *, make: bool = False) -> Iterator[Store]:
+    """The store; StoreError where there is none, unless it is to be made, or where what it needs is not installed."""
     try:
         from edge.receive.store import open_store
     except ModuleNotFoundError as error:
         raise StoreError(f"A receiver needs {error.name}, too: pip install 'stopline[receive]'") from None
-    with open_store(where) as store:
+    with open_store(where, make=make) as store:
         yield store
 
 

@@ -7,6 +7,7 @@ missing puts the bundle together.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Self
@@ -16,7 +17,7 @@ from sqlalchemy import delete, func, insert, or_, select, text, update
 from edge.errors import StoreError
 from edge.receive import tables
 from edge.receive.bundles import BundleFolder
-from edge.receive.database import CHUNK, chunks, is_server, open_folder, open_server, translated
+from edge.receive.database import CHUNK, DATABASE, chunks, is_server, open_folder, open_server, translated
 from edge.receive.hindsight import late_ones
 from edge.receive.judge import Doubted, Event, Evidence, Judged, Mark, Refused, Why
 from edge.receive.pieces import assembled, has_bundle, take_parts
@@ -328,8 +329,8 @@ class Store:
                 raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def open_store(where: str | Path) -> Store:
-    """The store in a folder, made if absent, or on a PostgreSQL server. Raises StoreError."""
+def open_store(where: str | Path, *, make: bool = True) -> Store:
+    """The store in a folder, or on a PostgreSQL server; made if absent, or StoreError where that is not wanted."""
     from pathlib import Path
 
     if is_server(str(where)):
@@ -337,6 +338,9 @@ def open_store(where: str | Path) -> Store:
     if "://" in str(where):
         raise StoreError(f"{where} is no store: give a folder, or postgresql://USER@HOST/DATABASE")
     folder = Path(where)
+    if not make and not os.access(folder / DATABASE, os.F_OK):
+        lacking = "is no store" if os.access(folder, os.F_OK) else "does not exist"
+        raise StoreError(f"{where} {lacking}: give the folder that 'stopline receive --store' writes")
     return Store(open_folder(folder), BundleFolder(folder / BUNDLES))
 
 

@@ -17,6 +17,7 @@ from edge.ledger.checkpoint import of_edge, sign
 from edge.ledger.merkle import Edge, leaf_hash
 from edge.mqtt import Publication
 from edge.receipt import Receipt, read_receipt
+from edge.receive.store import open_store
 from tests.broker import Listener, Mosquitto, wait_until
 from tests.receive.fleet_of_cases import KEY, made, send
 
@@ -173,6 +174,7 @@ def test_what_cannot_work_is_said_in_one_sentence(
 
 
 def test_nothing_to_export_is_said(tmp_path: Path) -> None:
+    open_store(tmp_path / "s").close()
     done = stopline("receive", "export", "no/where", "--store", tmp_path / "s", "--out", tmp_path / "copy")
     assert done.returncode == 2
     assert "Nothing of no/where" in done.stderr
