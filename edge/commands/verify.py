@@ -72,8 +72,8 @@ class Verification:
 
     @property
     def intact(self) -> bool:
-        """Whether there is at least one event and every one holds."""
-        return bool(self.events) and all(checked.report.intact for checked in self.events)
+        """Whether every event holds."""
+        return all(checked.report.intact for checked in self.events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Recomputed:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """A file of decisions: how many lines, what is wrong with which, and the last line's hash (none of no line)."""
+    """A file of decisions: how many lines, what is wrong with which, and the last whole line's hash if there is one."""
 
     lines: int
     flaws: tuple[Flaw, ...]
@@ -94,8 +94,8 @@ class Decisions:
 
     @property
     def holds(self) -> bool:
-        """Whether there is at least one decision and every one holds."""
-        return self.lines > 0 and not self.flaws
+        """Whether every decision holds."""
+        return not self.flaws
 
 
 def verify_file(
@@ -108,7 +108,8 @@ def verify_file(
     raw = read_bytes(file)
     keys = trusted_keys(key_files or _beside(file))
     evidence = evidence_at(bundle or _existing(file.parent / _EVIDENCE_BESIDE), identity)
-    lines = raw.removesuffix(b"\n").split(b"\n") if raw else []
+    lines = raw.removesuffix(b"\n").split(b"\n")
+    _check_kind(file, lines, "events")
     checked = (
         Checked(number, event_id(line), verify.check(line, keys, evidence.of(line)))
         for number, line in enumerate(lines, start=1)
@@ -135,11 +136,21 @@ def verify_decisions(file: Path, key_files: Sequence[Path]) -> Decisions:
     """Check signatures and order of a whole file of decisions. ConfigError where a key lacks or nothing can be read."""
     if not key_files:
         raise ConfigError(f"No key to check {file} with: give the public key of each reviewer with --key")
+    keys = load_public_keys(key_files)
     *lines, end = read_bytes(file).split(b"\n")
-    flaws = list(check_chain(lines, load_public_keys(key_files)))
+    _check_kind(file, [*lines, end], "decisions")
+    flaws = list(check_chain(lines, keys))
     if end:
         flaws.append(Flaw(len(lines) + 1, "it is not whole: the file ends in the middle of it"))
     return Decisions(len(lines) + bool(end), tuple(flaws), line_hash(lines[-1]) if lines else None)
+
+
+def _check_kind(file: Path, lines: Sequence[bytes], kind: str) -> None:
+    """ConfigError for a file of another kind. A line counts if it looks at either end like what is to be checked."""
+    if not any(lines):
+        raise ConfigError(f"{file} is empty, so there is nothing to check: give the {kind}.jsonl that holds some")
+    if not any(line.startswith(b'{"') or line.endswith(b'"}') for line in lines):
+        raise ConfigError(f"{file} holds no {kind}: give the {kind}.jsonl, which has one on each line")
 
 
 def read_bytes(file: Path) -> bytes:

@@ -257,6 +257,9 @@ def test_a_command_line_that_is_none_ends_with_its_usage(words: list[str], comma
         (["verify", "{}/lamps.csv"], "No key to check"),
         (["verify", "{}/lamps.csv", "--key", "{}/lamps.csv"], "holds no public key"),
         (["verify", "{}/lamps.csv", "--key", "{}/none.pem"], "none.pem does not exist"),
+        (["verify", "{}/site.toml", "--key", "{}/trusted.pem"], "site.toml holds no events: give the"),
+        (["verify", "{}/video.mp4", "--key", "{}/trusted.pem"], "video.mp4 holds no events: give the"),
+        (["verify", "--decisions", "{}/site.toml", "--key", "{}/trusted.pem"], "holds no decisions: give the"),
         (["keys", "show", "{}/none.key"], "none.key does not exist"),
         (["keys", "new", "{}/none/node.key"], "cannot be written"),
         (["keys", "new", "{}/site.toml"], "exists"),
@@ -277,6 +280,7 @@ def test_a_command_line_that_is_none_ends_with_its_usage(words: list[str], comma
     ids=lambda value: " ".join(value).replace("{}/", "") if isinstance(value, list) else "",
 )
 def test_other_commands_refuse_bad_input(words: list[str], said: str, command: Command, inputs: Inputs) -> None:
+    shutil.copyfile(ROOT / "docs" / "example-key.pem", inputs.folder / "trusted.pem")
     there = {path: path.read_bytes() for path in inputs.folder.rglob("*")}
     refused(command(*(word.format(inputs.folder) for word in words)), said)
     assert there == {path: path.read_bytes() for path in inputs.folder.rglob("*")}

@@ -194,9 +194,12 @@ def test_events_of_another_key_fail(command: Command, replays: Replays, tmp_path
     assert "its key is not trusted" in outcome.out
 
 
-def test_a_file_without_events_does_not_count_as_intact(command: Command, inputs: Inputs) -> None:
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_file_without_events_does_not_count_as_intact(more: list[str], command: Command, inputs: Inputs) -> None:
     assert command(*inputs.words()).code == 0
-    assert command("verify", inputs.out / "events.jsonl").code == 1
+    outcome = command("verify", inputs.out / "events.jsonl", *more)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "events.jsonl is empty, so there is nothing to check: " in outcome.err
 
 
 def test_the_example_of_the_event_format_verifies(command: Command) -> None:

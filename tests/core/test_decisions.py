@@ -196,8 +196,10 @@ def test_what_cannot_be_checked_is_told_in_a_sentence(files: Path) -> None:
     ):
         with pytest.raises(StoplineError, match=says):
             verify_decisions(*words)
-    file.write_bytes(b"")
-    assert not verify_decisions(file, [key]).holds
+    for content, says in ((b"", "is empty"), (b"\n", "is empty"), (b'id = "site"\n', "holds no decisions")):
+        file.write_bytes(content)
+        with pytest.raises(StoplineError, match=f"decisions.jsonl {says}"):
+            verify_decisions(file, [key])
     for words in ([], ["--decisions", file, file], ["--decisions", file]):
         done = stopline("verify", *words)
         assert done.code == 2, words
