@@ -34,6 +34,11 @@ def retry_refused(file: Path) -> int:
 
 
 def _existing(file: Path) -> Outbox:
-    if not file.is_file():
+    """An outbox that is there already: whoever only looks makes none."""
+    if file.is_dir():
+        raise OutboxError(f"{file} is a folder: give the outbox.sqlite of a node or a replay")
+    if not file.exists():
         raise OutboxError(f"{file} does not exist: give the outbox.sqlite of a node or a replay")
+    if not file.stat().st_size:
+        raise OutboxError(f"{file} is empty, and so no outbox: give the outbox.sqlite of a node or a replay")
     return Outbox(file)

@@ -266,6 +266,11 @@ def test_a_command_line_that_is_none_ends_with_its_usage(words: list[str], comma
         (["outbox", "list", "{}/none.sqlite"], "none.sqlite does not exist"),
         (["outbox", "list", "{}/video.mp4"], "video.mp4"),
         (["outbox", "retry", "{}/lamps.csv"], "lamps.csv"),
+        (["outbox", "retry", "{}/none.sqlite"], "none.sqlite does not exist"),
+        (["outbox", "list", "{}"], "is a folder: give the outbox.sqlite"),
+        (["outbox", "retry", "{}"], "is a folder: give the outbox.sqlite"),
+        (["outbox", "list", "{}/empty"], "empty is empty, and so no outbox: give the outbox.sqlite"),
+        (["outbox", "retry", "{}/empty"], "empty is empty, and so no outbox: give the outbox.sqlite"),
         (["receive", "refused", "--store", "{}/typo"], "typo does not exist: give the folder"),
         (["receive", "refused", "--store", "{}"], "is no store: give the folder"),
         (["receive", "refused", "--store", "{}/lamps.csv"], "lamps.csv is no store: give the folder"),
@@ -281,6 +286,7 @@ def test_a_command_line_that_is_none_ends_with_its_usage(words: list[str], comma
 )
 def test_other_commands_refuse_bad_input(words: list[str], said: str, command: Command, inputs: Inputs) -> None:
     shutil.copyfile(ROOT / "docs" / "example-key.pem", inputs.folder / "trusted.pem")
+    (inputs.folder / "empty").touch()
     there = {path: path.read_bytes() for path in inputs.folder.rglob("*")}
     refused(command(*(word.format(inputs.folder) for word in words)), said)
     assert there == {path: path.read_bytes() for path in inputs.folder.rglob("*")}
