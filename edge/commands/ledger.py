@@ -303,12 +303,18 @@ def _read_copy(
     lines = _lines(_read(events))
     origin = origin or _origin(signed, lines)
     found = [entry_of(number, raw, keys, origin) for number, raw in enumerate(lines, start=1)]
+    entries = tuple(entry for entry in found if entry is not None)
+    checkpoints = tuple(one for one in signed if one.checkpoint.origin == origin)
     leaves_file = leaves_file or leaves_beside
     leaves, erased = proof.parse_leaves(_read(leaves_file)) if leaves_file else ((), frozenset())
+    if not entries and not checkpoints:
+        others = ", ".join(sorted(_origins(signed, lines))[:5])
+        but = f", but of {others}: correct --origin" if others else ": give a copy with its events or checkpoints"
+        raise ConfigError(f"{source} holds nothing of {origin}{but}")
     return Copy(
         origin,
-        tuple(entry for entry in found if entry is not None),
-        tuple(one for one in signed if one.checkpoint.origin == origin),
+        entries,
+        checkpoints,
         leaves,
         erased,
         found.count(None),
@@ -347,11 +353,16 @@ def _parts(source: Path) -> tuple[Path, list[Path], Path | None]:
 
 def _origin(signed: Iterable[SignedCheckpoint], lines: Sequence[bytes]) -> str:
     """Whose ledger this is, where that is beyond doubt."""
-    origins = {one.checkpoint.origin for one in signed} or {found for raw in lines if (found := _source(raw))}
+    origins = _origins(signed, ()) or _origins((), lines)
     if len(origins) != 1:
         names = ", ".join(sorted(origins)[:5]) or "none"
         raise ConfigError(f"Whose ledger to audit is not clear (found: {names}): name it with --origin SITE/NODE")
     return origins.pop()
+
+
+def _origins(signed: Iterable[SignedCheckpoint], lines: Iterable[bytes]) -> set[str]:
+    """Whose checkpoints and events these are."""
+    return {one.checkpoint.origin for one in signed} | {found for raw in lines if (found := _source(raw))}
 
 
 def _source(raw: bytes) -> str:

@@ -120,6 +120,30 @@ def test_whose_ledger_is_asked_for_where_it_is_not_clear(copy: Path) -> None:
     assert audited(copy, origin=ORIGIN).sound
 
 
+TYPO = "main-and-3rd/egde-1"
+
+
+def test_an_origin_of_which_nothing_is_there_is_no_sound_ledger(copy: Path) -> None:
+    outcome = stopline("ledger", "audit", copy, "--key", copy / "node.pem", "--origin", TYPO)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == f"stopline: {copy} holds nothing of {TYPO}, but of {ORIGIN}: correct --origin\n"
+    alone = copy / "alone.jsonl"
+    shutil.copy(copy / "events.jsonl", alone)
+    with pytest.raises(ConfigError, match=f"but of {ORIGIN}: correct --origin"):
+        command.audit_copy(alone, [copy / "node.pem"], origin=TYPO)
+    write(copy, [])
+    with pytest.raises(ConfigError, match=f"but of {ORIGIN}: correct --origin"):
+        audited(copy, origin=TYPO)
+
+
+def test_an_empty_copy_is_no_sound_ledger(copy: Path) -> None:
+    write(copy, [])
+    shutil.rmtree(copy / "checkpoints")
+    # Leaf hashes say nothing of whose they are, and without a checkpoint nothing of what they are.
+    with pytest.raises(ConfigError, match=f"holds nothing of {ORIGIN}: give a copy"):
+        audited(copy, origin=ORIGIN)
+
+
 def test_a_witness_that_must_have_spoken_is_missed(copy: Path) -> None:
     vkey = stopline("ledger", "key", copy / "court.key", "--name", "court/w1").out.strip()
     outcome = stopline("ledger", "audit", copy, "--key", copy / "node.pem", "--witness", vkey)
