@@ -218,6 +218,12 @@ def create_authority(folder: Path, name: str, days: int, now: datetime, *, in_tp
 
 def open_authority(folder: Path) -> Authority:
     """The authority in a folder. Raises KeyFileError."""
+    if not (folder / KEY_FILE).exists():
+        if (folder / _REGISTER_FILE).exists():
+            raise KeyFileError(
+                f"{folder} has lost its {KEY_FILE}: restore it from its backup, or begin a new authority"
+            )
+        raise KeyFileError(f"{folder} is no authority's folder: make one with 'stopline ca new FOLDER'")
     return Authority(folder, load_signing_key(folder / KEY_FILE), load_authority(folder / CERTIFICATE_FILE))
 
 

@@ -52,10 +52,13 @@ def enroll(path: Path, signed: bytes, authority: x509.Certificate, at: datetime)
     Whole or not at all: it must lead to the authority, be valid ``at`` now and fit the key. The key that it replaces is
     kept as ``.old``. Raises KeyFileError.
     """
+    files = [file for file in (path, waiting(path)) if file.exists()]
+    if not files:
+        raise KeyFileError(f"{path} does not exist: give the node's key, which 'stopline keys new' makes")
     certificate = check_chain(signed, "The certificate", authority, at)
     chain = b"".join(CERTIFICATE_BLOCK.findall(signed))
-    for file in (path, waiting(path)):
-        if file.exists() and load_signing_key(file).kid == certificate.public.kid:
+    for file in files:
+        if load_signing_key(file).kid == certificate.public.kid:
             break
     else:
         raise KeyFileError(

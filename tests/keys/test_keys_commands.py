@@ -100,7 +100,12 @@ def test_mistakes_are_told_in_one_sentence_with_code_2(here: Path, call: Call) -
         "is no host": ("keys", "request", "node.key", "--host", "a b"),
         "make a key with": ("keys", "request", "absent.key", "--node", NODE),
         "does not exist": ("ca", "sign", "ca", "absent.csr", "--for", NODE),
-        "does not exist: make a key": ("ca", "list", "elsewhere"),
+        "elsewhere is no authority's folder: make one": ("ca", "list", "elsewhere"),
+        "nowhere is no authority's folder": ("ca", "sign", "nowhere", "node.csr", "--for", NODE),
+        "never is no authority's folder": ("ca", "revoke", "never", "--kid", "x", "--reason", "stolen"),
+        "absent is no authority's folder": ("ca", "crl", "absent"),
+        ". is no authority's folder": ("ca", "list", "."),
+        "absent.key does not exist: give": ("keys", "enroll", "absent.key", "node.crt", "--ca", "ca/ca.pem"),
         "is no instant": ("ca", "revoke", "ca", "--kid", "x", "--reason", "stolen", "--from", "yesterday"),
         "lies in the future": ("ca", "revoke", "ca", "--kid", "x", "--reason", "stolen", "--from", "2999-01-01T00:00Z"),
         "was not certified here": ("ca", "revoke", "ca", "--kid", "-x", "--reason", "stolen"),
@@ -113,3 +118,8 @@ def test_mistakes_are_told_in_one_sentence_with_code_2(here: Path, call: Call) -
     for sentence, words in wrong.items():
         assert sentence in call(*words, code=2).err
     assert {file: file.read_bytes() for file in here.rglob("*") if file.is_file()} == before
+
+
+def test_an_authority_without_its_key_is_not_begun_anew(here: Path, call: Call) -> None:
+    (here / "ca" / "ca.key").unlink()
+    assert "ca has lost its ca.key: restore it" in call("ca", "list", "ca", code=2).err
