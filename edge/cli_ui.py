@@ -182,7 +182,7 @@ def _reviewing(request: ReviewRequest, stack: ExitStack) -> Pages:
 
 
 def _setting_up(request: SetupRequest, stack: ExitStack) -> Pages:
-    from edge.commands.chain import check_aspect
+    from edge.commands.chain import check_aspect, check_writable
     from edge.config import load_node, load_site
     from edge.detector import load_model
     from edge.embedded import embedded_model
@@ -192,6 +192,7 @@ def _setting_up(request: SetupRequest, stack: ExitStack) -> Pages:
     from edge.ui.setup import Setup
 
     file = request.site
+    check_writable(file, "--site")
     known = load_site(file) if file.exists() else None
     written = file.read_bytes() if known else None
     model = load_model(request.model or embedded_model())

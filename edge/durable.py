@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ def write_whole(
     finally:
         draft.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def check_place(path: Path) -> None:
+    """See that a file can be made beside ``path``, before the work whose result goes there. Leaves nothing behind."""
+    with tempfile.TemporaryFile(dir=path.parent):
+        pass
 
 
 def sync_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from edge.approach import Approach
 from edge.config import Broker
 from edge.detector import Detector, load_model
+from edge.durable import check_place
 from edge.embedded import embedded_model
 from edge.errors import ConfigError
 from edge.evidence.keeper import Desk
@@ -18,8 +19,8 @@ from edge.evidence.ring import PacketRing
 from edge.evidence.seal import Seal
 from edge.sources.gpio import LampPins
 from edge.sources.lampview import LampView, LampWatch
-from edge.sources.picamera import is_picamera, open_picamera
-from edge.sources.video import open_video
+from edge.sources.picamera import is_picamera, open_picamera, require_picamera2
+from edge.sources.video import check_address, open_video
 from edge.tracker import TrackerSettings
 
 if TYPE_CHECKING:
@@ -72,6 +73,22 @@ def check_views(site: Site, file: Path) -> None:
 def open_source(source: str, camera: Camera) -> VideoSource | PicameraSource:
     """A recording, a network camera, or a Pi's own as the site file's ``[camera]`` asks; SourceError without one."""
     return open_picamera(source, camera) if is_picamera(source) else open_video(source)
+
+
+def check_source(source: str) -> None:
+    """SourceError where it can be told without opening it that a recording or a camera is not there."""
+    if is_picamera(source):
+        require_picamera2()
+    else:
+        check_address(source)
+
+
+def check_writable(file: Path, option: str) -> None:
+    """ConfigError where a file that an option of the command line names could not be written at the end."""
+    try:
+        check_place(file)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be written ({error.strerror}): name another with {option}") from None
 
 
 def check_aspect(site: Site, name: str, size_px: Size) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge import __version__
 from edge.arming import grey
-from edge.commands.chain import detector_for, open_source, wiring
+from edge.commands.chain import check_source, detector_for, open_source, wiring
 from edge.commands.run import made_folder
 from edge.commissioning import Fitness, read_record, software_sha256, write_record
 from edge.config import load_node, load_site
@@ -96,6 +96,7 @@ def tried(request: CommissionRequest, tell: Callable[[str], None]) -> Tried:
     site, node = load_site(request.site), load_node(request.node)
     key = load_signing_key(node.node.key)
     installer = load_signing_key(request.installer_key) if request.installer_key else None
+    check_source(request.source)
     detector = detector_for(site, request.model, 1)
     state = made_folder(node.node.state)
     _test(detector, key, state, tell)

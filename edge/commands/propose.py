@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.commands.chain import check_writable
 from edge.commands.progress import replay_progress
 from edge.config import NAME, load_site
 from edge.detector import Detector, load_model
@@ -54,8 +55,9 @@ def propose(request: ProposeRequest, console: Console) -> Proposed:
     for option, name in (("--id", request.site), ("--group", request.group)):
         if name is not None and not re.fullmatch(NAME, name):
             raise ConfigError(f"{option} {name!r} is no name: take letters, digits, '.', '_' and '-', at most 64")
-    if request.out is not None and request.out.exists():
-        raise ConfigError(f"{request.out} is there already: name another file with --out, or remove it")
+    if request.out is not None:
+        _check_free(request.out)
+        check_writable(request.out, "--out")
     with open_video(request.video, live=False) as video:
         proposed = _watch(request, video, console)
     _check(request.video, proposed.text)
@@ -99,6 +101,11 @@ def _check(video: str, text: str) -> None:
             raise SourceError(
                 f"What {video} shows makes no site ({str(error).removeprefix(str(file))}): draw the lines by hand"
             ) from None
+
+
+def _check_free(file: Path) -> None:
+    if file.exists():
+        raise ConfigError(f"{file} is there already: name another file with --out, or remove it")
 
 
 def _write(file: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from edge.errors import ConfigError, StoreError
 from edge.keys import load_signing_key
 from edge.keys.enrolment import new_key
 from edge.ledger.proof import encode_leaves
+from edge.mqtt import Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,13 +48,17 @@ class ReceiveRequest:
 
 def receive(request: ReceiveRequest, tell: Callable[[str], None]) -> Counts:
     """Receive until the time is over, SIGTERM or Ctrl-C; gives what was counted. Raises StoplineError."""
-    from edge.receive.receiver import Receiver, Settings
-    from edge.receive.trust import TrustFiles
+    with _installed():
+        from edge.receive.receiver import Receiver, Settings
+        from edge.receive.trust import TrustFiles, check_trust
 
     _check_name(request.group, "--group")
     settings = Settings(request.group, _check_name(request.name or socket.gethostname(), "--name"), request.keep_days)
+    Connection(request.broker, request.group).close()  # its address and files are checked before a store is made
+    check_trust(request.trust, request.key_files)
+    given = _given_key(request)
     with opened(request.store, make=True) as store:
-        key = _signing_key(request)
+        key = given or _own_key(Path(request.store))
         trust = TrustFiles(request.trust, request.key_files, store)
         receiver = Receiver(request.broker, settings, store, trust, key, tell)
         tell(f"receipts are signed by {key.kid}")
@@ -65,12 +70,19 @@ def receive(request: ReceiveRequest, tell: Callable[[str], None]) -> Counts:
 @contextmanager
 def opened(where: str, *, make: bool = False) -> Iterator[Store]:
     """The store; StoreError where there is none, unless it is to be made, or where what it needs is not installed."""
-    try:
+    with _installed():
         from edge.receive.store import open_store
-    except ModuleNotFoundError as error:
-        raise StoreError(f"A receiver needs {error.name}, too: pip install 'stopline[receive]'") from None
     with open_store(where, make=make) as store:
         yield store
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    """StoreError where what is imported here is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise StoreError(f"A receiver needs {error.name}, too: pip install 'stopline[receive]'") from None
 
 
 def erase(where: str, event_ids: Sequence[str]) -> int:
@@ -135,14 +147,19 @@ def _instant(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
-def _signing_key(request: ReceiveRequest) -> SigningKey:
+def _given_key(request: ReceiveRequest) -> SigningKey | None:
+    """The key that was named for receipts; None where it is the one in the store's folder."""
     from edge.receive.database import is_server
 
     if request.sign_with is not None:
         return load_signing_key(request.sign_with)
     if is_server(request.store):
         raise ConfigError("Say what to sign receipts with: --sign-with KEY, made with 'stopline keys new KEY'")
-    path = Path(request.store) / KEY_FILE
+    return None
+
+
+def _own_key(folder: Path) -> SigningKey:
+    path = folder / KEY_FILE
     return load_signing_key(path) if path.exists() else new_key(path, in_tpm=False, force=False)
 
 

@@ -79,6 +79,21 @@ class Remembered(Protocol):
         ...
 
 
+class _Forgetful:
+    """Keeps nothing."""
+
+    def last_revocations(self) -> bytes | None:
+        return None
+
+    def keep_revocations(self, raw: bytes) -> None:
+        pass
+
+
+def check_trust(folder: Path | None, key_files: Sequence[Path]) -> None:
+    """Read every file once, before anything is kept of them. Raises KeyFileError."""
+    TrustFiles(folder, key_files, _Forgetful()).read()
+
+
 class TrustFiles:
     """The files that say whom to trust; ``read`` gives what they say now. Raises KeyFileError."""
 

@@ -68,8 +68,7 @@ def open_video(
     """
     name = str(url)
     endless = is_endless(name)
-    if not endless:
-        _check_file(Path(name))
+    check_address(name)
     container = _open(name, dict(options or {}), timeout_s if endless else None)
     try:
         return VideoSource(
@@ -83,6 +82,15 @@ def open_video(
 def is_endless(name: str) -> bool:
     """Whether an address is that of a camera or a stream: it goes on until it is closed."""
     return name.startswith("/dev/") or name.partition(":")[0].lower() in _LIVE_SCHEMES
+
+
+def check_address(name: str) -> None:
+    """SourceError where there is nothing to open, as far as that can be told without opening it."""
+    if is_endless(name):
+        return
+    if "://" in name:
+        raise SourceError(f"{name} is no address that is read here: give an rtsp:// URL, /dev/video0 or a recording")
+    _check_file(Path(name))
 
 
 def _check_file(path: Path) -> None:

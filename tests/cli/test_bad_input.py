@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge.keys import create_key
 from tests.command import ROOT, STOPLINE, Outcome, stopline
 
 if TYPE_CHECKING:
@@ -248,6 +249,11 @@ def test_a_command_line_that_is_none_ends_with_its_usage(words: list[str], comma
     assert "Usage: " in outcome.out + outcome.err
 
 
+RECEIVE = ["receive", "--store", "{}/store", "--broker", "mqtt://127.0.0.1:1"]
+RECEIVE_TLS = ["receive", "--store", "{}/store", "--node", "{}/node.toml"]
+COMMISSION = ["commission", "{}/none.mp4", "--site", "{}/site.toml", "--node", "{}/node.toml", "--by", "somebody"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -280,6 +286,17 @@ def test_a_command_line_that_is_none_ends_with_its_usage(words: list[str], comma
         (["receive", "export", "main-and-3rd/edge-1", "--out", "{}/copy", "--store", "{}"], "is no store"),
         (["ui", "--no-browser", "--store", "{}/typo", "--key", "{}/none.pem"], "typo does not exist"),
         (["ui", "--no-browser", "--store", "{}", "--key", "{}/none.pem"], "is no store"),
+        ([*RECEIVE, "--trust", "{}/none"], "none/ca.pem does not exist"),
+        ([*RECEIVE, "--key", "{}/none.pem"], "none.pem does not exist"),
+        (RECEIVE, "Whom to trust is not said"),
+        ([*RECEIVE, "--key", "{}/trusted.pem", "--sign-with", "{}/none.key"], "none.key does not exist"),
+        ([*RECEIVE, "--key", "{}/trusted.pem", "--name", "a/b"], "cannot be part of a subscription"),
+        ([*RECEIVE_TLS, "--key", "{}/trusted.pem"], "ca.pem cannot be used"),
+        (["propose", "{}/video.mp4", "--out", "{}/none/q.toml"], "none/q.toml cannot be written"),
+        (["propose", "{}/video.mp4", "--out", "{}/lamps.csv/q.toml"], "q.toml cannot be written"),
+        (["propose", "{}/video.mp4", "--out", "{}/site.toml"], "site.toml is there already"),
+        (["ui", "{}/video.mp4", "--no-browser", "--site", "{}/none/x.toml"], "none/x.toml cannot be written"),
+        (COMMISSION, "none.mp4 does not exist"),
         (["run", "{}/video.mp4", "--site", "{}/site.toml", "--node", "{}/none.toml"], "none.toml does not exist"),
     ],
     ids=lambda value: " ".join(value).replace("{}/", "") if isinstance(value, list) else "",
@@ -287,6 +304,8 @@ def test_a_command_line_that_is_none_ends_with_its_usage(words: list[str], comma
 def test_other_commands_refuse_bad_input(words: list[str], said: str, command: Command, inputs: Inputs) -> None:
     shutil.copyfile(ROOT / "docs" / "example-key.pem", inputs.folder / "trusted.pem")
     (inputs.folder / "empty").touch()
+    node_file(inputs, 'url = "mqtts://127.0.0.1:1"\nca = "ca.pem"')
+    create_key(inputs.folder / "node.key")
     there = {path: path.read_bytes() for path in inputs.folder.rglob("*")}
     refused(command(*(word.format(inputs.folder) for word in words)), said)
     assert there == {path: path.read_bytes() for path in inputs.folder.rglob("*")}

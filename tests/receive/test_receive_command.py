@@ -157,7 +157,7 @@ def test_a_revoked_node_is_refused_from_then_on_and_its_earlier_events_stand(tmp
         (("--broker", "mqtt://127.0.0.1:1"), "--store"),
         (("--store", "{}/s"), "No broker"),
         (("--store", "{}/s", "--broker", "mqtt://127.0.0.1:1"), "Whom to trust"),
-        (("--store", "mysql://x", "--broker", "mqtt://127.0.0.1:1"), "is no store"),
+        (("--store", "mysql://x", "--broker", "mqtt://127.0.0.1:1", "--key", "{}/node.pub.pem"), "is no store"),
         (("--store", "{}/s", "--broker", "mqtt://127.0.0.1:1", "--name", "a/b", "--key", "x"), "--name"),
         (("--store", "{}/s", "--broker", "mqtt://127.0.0.1:1", "--trust", "{}/none"), "does not exist"),
         (("--store", "{}/s", "--broker", "mqtt://127.0.0.1:1", "--key", "{}/node.pub.pem"), "is not there"),
@@ -171,6 +171,16 @@ def test_what_cannot_work_is_said_in_one_sentence(
     assert done.stdout == ""
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("--broker", "mqtt://127.0.0.1:1", "--key", "x"), ("refused",)])
+def test_what_a_receiver_needs_and_lacks_is_said(words: tuple[str, ...]) -> None:
+    lacking = "import sys; sys.modules['sqlalchemy'] = None; from edge.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", lacking, "receive", *words, "--store", "s"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr == "stopline: A receiver needs sqlalchemy, too: pip install 'stopline[receive]'\n"
 
 
 def test_nothing_to_export_is_said(tmp_path: Path) -> None:
