@@ -50,6 +50,7 @@ _LEAST_SHARE = 0.8  # of the frame rate that the camera promises
 _SLOWEST_FPS = 5.0
 _TRIES = 15
 _ANSWER_S = 10.0
+_BEGINNINGS = frozenset(("a", "it", "no", "nobody", "the", "there", "these", "this"))  # of sentences; no names
 
 
 class State(StrEnum):
@@ -135,9 +136,9 @@ def _seen(what: str, words: str) -> Found:
 
 
 def _sentence(words: str) -> str:
-    """With a capital, unless it begins with a path or the like, and a full stop."""
-    first = words.partition(" ")[0]
-    return (words[:1].upper() + words[1:] if first.isalpha() else words).rstrip(".") + "."
+    """With a capital, unless it may begin with a name or a path, and a full stop."""
+    begins = words.partition(" ")[0] in _BEGINNINGS
+    return (words[:1].upper() + words[1:] if begins else words).rstrip(".") + "."
 
 
 def _judged(finding: Finding) -> str:

@@ -19,7 +19,7 @@ from edge.sources.gpio import open_gpio
 from edge.sources.picamera import is_picamera, open_picamera, require_picamera2
 from edge.sources.steady import SteadyVideo, awaited
 from edge.sources.timeline import read_timeline
-from edge.sources.video import open_video
+from edge.sources.video import is_endless, open_video
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -45,7 +45,7 @@ class LiveCamera:
     """
 
     def __init__(self, source: str, site: Site, ring: PacketRing, tell: Callable[[str], None]) -> None:
-        if not is_picamera(source) and ":" not in source and not source.startswith("/dev/"):
+        if not is_picamera(source) and not is_endless(source):
             raise ConfigError(
                 f"{source} is no camera: give an rtsp:// URL or /dev/video0; 'stopline replay' takes a recording"
             )
@@ -59,15 +59,10 @@ class LiveCamera:
         self._video: LiveVideo | None = None
 
     def open(self) -> LiveVideo | None:
-        """Wait for it; None where it was stopped meanwhile. SourceError where it is not there in time, or is another.
-
-        ConfigError where the source is a recording.
-        """
+        """Wait for it; None where it was stopped. SourceError where it is not there in time, or is another."""
         video = self._video = awaited(self._opened, self._over, self._tell)
         if video is None:
             return None
-        if not video.is_live:
-            raise ConfigError(f"{self.source} is a recording: use 'stopline replay' for it")
         if not fits_grid(self._site, video.size_px):
             (width, height), (grid_width, grid_height) = video.size_px, self._site.camera.size_px
             raise SourceError(

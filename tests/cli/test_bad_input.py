@@ -296,6 +296,7 @@ COMMISSION = ["commission", "{}/none.mp4", "--site", "{}/site.toml", "--node", "
         (["propose", "{}/video.mp4", "--out", "{}/lamps.csv/q.toml"], "q.toml cannot be written"),
         (["propose", "{}/video.mp4", "--out", "{}/site.toml"], "site.toml is there already"),
         (["ui", "{}/video.mp4", "--no-browser", "--site", "{}/none/x.toml"], "none/x.toml cannot be written"),
+        (["propose", "http://127.0.0.1:1/x.mp4"], "http://127.0.0.1:1/x.mp4 is no address that is read here: give"),
         (COMMISSION, "none.mp4 does not exist"),
         (["run", "{}/video.mp4", "--site", "{}/site.toml", "--node", "{}/none.toml"], "none.toml does not exist"),
     ],

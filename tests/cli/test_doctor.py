@@ -166,7 +166,7 @@ def test_each_broken_thing_is_named_with_what_to_do(
     said = {what: one.words for what, one in found.items() if one.state is State.FAILS}
     assert set(said) == {"camera", "lamps", "clock", "signing key", "broker", "outbox", "commissioned"}
     assert "check the address" in said["camera"]
-    assert "North shows a fault (dark; lit: no lamp): look at" in said["lamps"]
+    assert "north shows a fault (dark; lit: no lamp): look at" in said["lamps"]
     assert "251.0 ms" in said["clock"]
     assert "chmod 600" in said["signing key"]
     assert "certificate" in said["broker"]
@@ -186,6 +186,14 @@ def test_a_full_outbox_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     found = doctor._tried("outbox", lambda: doctor._outbox(file))
     assert found.state is State.FAILS
     assert found.words.startswith("It is full with 1 unsent messages of 1 bytes: ")
+
+
+def test_a_source_that_is_none_keeps_its_name(folder: Path, broker: Mosquitto) -> None:
+    node = node_file(folder, tls(broker.port))
+    for source, says in (("nofile", "does not exist: give"), ("http://127.0.0.1:1/", "is no address that is read")):
+        _, camera = islice(examine(DoctorRequest(site_file(folder), node, source)), 2)
+        assert camera.state is State.FAILS
+        assert camera.words.startswith(f"{source} {says}")
 
 
 def test_the_lamps_are_told_as_they_change(tmp_path: Path) -> None:

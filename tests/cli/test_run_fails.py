@@ -48,11 +48,11 @@ def test_an_input_that_fails_ends_it_with_1_since_a_restart_may_mend_it(files: l
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("source", ["video.mp4", "no-camera"])
+@pytest.mark.parametrize("source", ["video.mp4", "no-camera", "http://127.0.0.1:1/", "a:b"])
 def test_what_is_no_camera_is_a_mistake_that_no_restart_mends(source: str, files: list[object]) -> None:
     done = stopline("run", source, *files)
     assert done.code == 2
-    assert "is no camera" in done.err
+    assert f"{source} is no camera" in done.err
     assert "stopline replay" in done.err
     assert done.err.count("\n") == 1
 
