@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from contextlib import contextmanager
 from math import hypot
 from pathlib import Path
@@ -18,12 +17,12 @@ from pydantic_core import PydanticKnownError
 
 from edge.errors import ConfigError
 from edge.geometry import DirectedLine, GroundPlane, hull_meets_box, segments_cross, shared_area
+from edge.mistakes import matching, tables_in, words_of
 from edge.records import Contact, Point
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pydantic_core import ErrorDetails
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 """What ids are made of: sites, nodes, lanes and signal groups stand in topics."""
@@ -43,7 +42,19 @@ Whole = Annotated[int, BeforeValidator(_counted)]
 Flag = Annotated[bool, Field(strict=True)]
 Version = Annotated[Literal[1], BeforeValidator(_counted)]
 
-Name = Annotated[str, Field(pattern=rf"^{NAME}$")]
+Name = Annotated[
+    str,
+    matching(
+        NAME,
+        "is no name: take letters without accents, digits, dots, hyphens and underscores, at most 64, and begin with a "
+        "letter or a digit",
+    ),
+]
+Topic = Annotated[
+    str,
+    Field(max_length=100),
+    matching(r"[^#+\s$/][^#+\s]*", "is no beginning of a topic: take words with slashes between, no blank, #, + or $"),
+]
 Seconds = Annotated[Number, Field(ge=0, le=3600)]
 Pixel = Annotated[Number, Field(ge=-10_000, le=10_000)]
 PixelPoint = tuple[Pixel, Pixel]
@@ -288,8 +299,10 @@ class Site(_Settings):
 class Broker(_Settings):
     """Where events go. ``mqtts`` needs ``ca``, and ``cert`` with ``key`` where the broker asks for them."""
 
-    url: Annotated[str, Field(pattern=r"^mqtts?://[^\s/]+/?$")]
-    prefix: Annotated[str, Field(pattern=r"^[^#+\s$/][^#+\s]*$", max_length=100)] = "stopline"
+    url: Annotated[
+        str, matching(r"mqtts?://[^\s/]+/?", "is no broker: write mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS")
+    ]
+    prefix: Topic = "stopline"
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
@@ -358,7 +371,7 @@ class Telemetry(_Settings):
     """
 
     home_assistant: Flag = False
-    home_assistant_prefix: Annotated[str, Field(pattern=r"^[^#+\s$/][^#+\s]*$", max_length=100)] = "homeassistant"
+    home_assistant_prefix: Topic = "homeassistant"
     prometheus: Path | None = None
 
 
@@ -453,7 +466,7 @@ def _validated(tables: object, kind: type[_File]) -> _File:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = tuple("schema" if part == "schema_" else part for part in first["loc"])
-        raise PlaceError(place, _words(first)) from None
+        raise PlaceError(place, words_of(first)) from None
 
 
 @contextmanager
@@ -468,11 +481,9 @@ def _lines_of(path: Path, raw: bytes) -> Iterator[None]:
 def _read_toml(path: Path) -> tuple[bytes, dict[str, Any]]:
     raw = _read(path)
     try:
-        return raw, tomllib.loads(raw.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is no text file in UTF-8: give the TOML file itself") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+        return raw, tables_in(raw)
+    except ValueError as error:
+        raise ConfigError(f"{path} {error}") from None
 
 
 def _read(path: Path) -> bytes:
@@ -540,15 +551,6 @@ def _check_within(site: Site, place: tuple[str | int, ...], box: PixelBox) -> No
     width, height = site.camera.size_px
     if min(box[:2]) < 0 or box[2] > width or box[3] > height:
         raise PlaceError(place, f"reaches out of the {width} x {height} picture of camera.size_px: draw it inside")
-
-
-def _words(error: ErrorDetails) -> str:
-    kind = error["type"]
-    if kind == "missing":
-        return "is missing: add it"
-    if kind == "extra_forbidden":
-        return "is not known here: check its spelling or remove it"
-    return error["msg"].removeprefix("Value error, ")
 
 
 def _sentence(path: Path, raw: bytes, place: tuple[str | int, ...], words: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from edge.config import Flag, Number, Version, Whole
 from edge.detector.heads import HEADS
 from edge.errors import ModelError
+from edge.mistakes import matching, tables_in, words_of
 from edge.records import VehicleClass
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ class Thresholds(_Table):
 class Release(_Table):
     """Where the publisher releases the ONNX file, and under which licence."""
 
-    url: Annotated[str, Field(pattern="^https://")]
+    url: Annotated[
+        str, matching(r"https://\S+", "is no address that is fetched from: give one that begins with https://")
+    ]
     licence: Annotated[str, Field(min_length=1, max_length=100)]
 
 
@@ -71,7 +73,7 @@ class Description(_Table):
     schema_: Version = Field(alias="schema")
     name: Annotated[str, Field(min_length=1, max_length=64)]
     file: Annotated[str, Field(min_length=1)]
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    sha256: Annotated[str, matching("[0-9a-f]{64}", "is no SHA-256 in hex: give what 'sha256sum' prints for the file")]
     head: str
     input: InputFormat
     classes: Annotated[dict[Annotated[int, Field(ge=0, le=9999)], VehicleClass], Field(min_length=1)]
@@ -145,13 +147,14 @@ def _read(path: Path, what: str) -> bytes:
 
 def _describe(path: Path, raw: bytes) -> Description:
     try:
-        return Description.model_validate(tomllib.loads(raw.decode("utf-8")))
-    except UnicodeDecodeError:
-        raise ModelError(f"{path} is no text file: give the TOML file that stands beside the ONNX file") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ModelError(f"{path} is not valid TOML: {error}") from None
+        tables = tables_in(raw)
+    except ValueError as error:
+        raise ModelError(f"{path} {error}") from None
+    if not {key for key, field in Description.model_fields.items() if field.is_required()} & {*tables}:
+        raise ModelError(f"{path} describes no model: give the TOML file that stands beside an ONNX file")
+    try:
+        return Description.model_validate(tables)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part).removesuffix("_") for part in first["loc"] if part != "[key]")
-        words = first["msg"].removeprefix("Value error, ")
-        raise ModelError(f"{path}: {place + ': ' if place else ''}{words}") from None
+        raise ModelError(f"{path}: {place + ': ' if place else ''}{words_of(first)}") from None

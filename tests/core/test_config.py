@@ -73,11 +73,14 @@ def test_the_example_loads_with_its_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "line", "words"),
     [
-        ("schema = 1", "schema = 2", 1, "schema"),
-        ('id = "main-and-3rd"', 'id = "main and 3rd"', 3, "site.id"),
+        ("schema = 1", "schema = 2", 1, "schema: must be 1: correct it"),
+        ('id = "main-and-3rd"', 'id = "main and 3rd"', 3, "site.id: is no name: take letters without accents"),
         ('id = "main-and-3rd"', 'name = "Main"', 2, "is missing: add it"),
-        ("size_px = [640, 352]", "size_px = [640]", 5, "camera.size_px"),
-        ("size_px = [640, 352]", "size_px = [640, 3]", 5, "camera.size_px"),
+        ("size_px = [640, 352]", "size_px = [640]", 5, "camera.size_px[2]: is missing: add it"),
+        ("size_px = [640, 352]", "size_px = [640, 3]", 5, "camera.size_px[2]: must be 16 or more: raise it"),
+        ("size_px = [640, 352]", "size_px = 640", 5, "camera.size_px: is no list: write it in square brackets"),
+        ("[[signal_groups]]", "[signal_groups]", 6, "signal_groups: is a single table: write its name in double"),
+        ("[camera]", "[[camera]]", 4, "camera: is no table: write its name in brackets"),
         ("min_amber_s = 3.0", "min_amber_s = -3.0", 8, "min_amber_s"),
         ("min_amber_s = 3.0", "min_amber = 3.0", 8, "is not known here: check its spelling or remove it"),
         ('signal_group = "north"', 'signal_group = "south"', 11, '"south" is no signal group of this file'),
@@ -133,6 +136,12 @@ def test_files_that_are_no_site_files(tmp_path: Path) -> None:
     assert "line 2" in refused(tmp_path, "schema = 1\n[site\n")
     assert "is no text file in UTF-8" in refused(tmp_path, b"\x00\x01\xff\xfe" * 10)
     assert "is over 1 MB" in refused(tmp_path, "#" * 1_000_001)
+    assert refused(tmp_path, b"\xef\xbb\xbf" + SITE.encode()).endswith(
+        " begins with a byte order mark: save it as UTF-8 without one"
+    )
+    assert "is not valid TOML, correct it: Expected '=' after a key in a key/value pair (at line 2" in refused(
+        tmp_path, "schema = 1\nsite main\n"
+    )
     assert refused(tmp_path, "").startswith(", line 1: ")
     with pytest.raises(ConfigError, match="does not exist"):
         load_site(tmp_path / "none.toml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import inf, nan
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,10 +13,13 @@ from edge import config
 from edge.config import Node, Site, load_node, load_site
 from edge.detector.model import Description
 from edge.errors import ConfigError
+from edge.mistakes import _WORDS, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pydantic_core import ErrorDetails
 
     Place = tuple[str | int, ...]
 
@@ -115,6 +119,9 @@ MODEL: dict[str, Any] = {
 FILES: list[tuple[dict[str, Any], type[BaseModel]]] = [(SITE, Site), (NODE, Node), (MODEL, Description)]
 
 
+NUMBER = "is no number: write one without quotation marks, like 3.5"
+
+
 def leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
     """Every single value with its place."""
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
@@ -140,6 +147,25 @@ def models(model: BaseModel) -> Iterator[BaseModel]:
         for one in value if isinstance(value, tuple) else (value,):
             if isinstance(one, BaseModel):
                 yield from models(one)
+
+
+def places(value: Any, place: Place = ()) -> Iterator[Place]:
+    """Every value and every table or list of them."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, one in inside:
+        yield (*place, key)
+        yield from places(one, (*place, key))
+
+
+def mistakes(document: dict[str, Any], model: type[BaseModel]) -> Iterator[tuple[Place, ErrorDetails]]:
+    """The first mistake that is found where a value, a list or a table is another one, or there are more of them."""
+    others = ("", "x" * 300, "a b", True, 3, 0.5, -1e9, 1e9, nan, inf, [], [1] * 40, {}, {"no": 1}, [{}] * 40)
+    for place in places(document):
+        for other in others:
+            try:
+                model.model_validate(replaced(document, place, other))
+            except ValidationError as error:
+                yield place, error.errors(include_url=False)[0]
 
 
 def wrong_kinds(value: object) -> tuple[object, ...]:
@@ -183,6 +209,17 @@ def test_no_value_of_another_kind_is_taken(
     assert tuple(str(part).removesuffix("_") for part in refused.value.errors()[0]["loc"]) == tuple(map(str, place))
 
 
+@pytest.mark.parametrize(("document", "model"), FILES, ids=[model.__name__ for _, model in FILES])
+def test_every_mistake_is_told_in_words_of_our_own_with_what_to_do(
+    document: dict[str, Any], model: type[BaseModel]
+) -> None:
+    for place, error in mistakes(document, model):
+        words = words_of(error)
+        assert error["type"] in {*_WORDS, "value_error"}, (place, error)
+        assert ": " in words or error["type"] == "value_error", (place, words)
+        assert "{" not in words
+
+
 @pytest.mark.parametrize(
     ("place", "value"),
     [
@@ -201,9 +238,9 @@ def test_how_a_number_is_written_does_not_matter(place: Place, value: object) ->
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ("min_amber_s = 3.0", "min_amber_s = true", "line 8: signal_groups[1].min_amber_s: "),
-        ("min_amber_s = 3.0", 'min_amber_s = "3"', "line 8: signal_groups[1].min_amber_s: "),
-        ("min_amber_s = 3.0", 'active_low = "yes"', "line 8: signal_groups[1].active_low: "),
+        ("min_amber_s = 3.0", "min_amber_s = true", f"line 8: signal_groups[1].min_amber_s: {NUMBER}"),
+        ("min_amber_s = 3.0", 'min_amber_s = "3"', f"line 8: signal_groups[1].min_amber_s: {NUMBER}"),
+        ("min_amber_s = 3.0", 'active_low = "yes"', "line 8: signal_groups[1].active_low: is neither true nor false: "),
         ("min_amber_s = 3.0", "pins = { red = 17, amber = '2', green = 22 }", "line 8: signal_groups[1].pins.amber: "),
         ("[110, 137]", "[true, 137]", "line 12: lanes[1].stop_line_px[1][1]: "),
         ("schema = 1", "schema = true", "line 1: schema: "),

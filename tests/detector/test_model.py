@@ -61,13 +61,14 @@ def test_the_network_may_lie_elsewhere(tmp_path: Path) -> None:
         ({"sha256": f'"{"0" * 64}"'}, "is not the file that trial.toml describes"),
         ({"head": '"detr"'}, 'head "detr" is not known: use one of fastestdet, stopline, yolox'),
         ({"schema": "2"}, "schema"),
-        ({"sha256": '"short"'}, "sha256"),
-        ({"classes": '{ 0 = "pedestrian" }'}, "classes.0"),
-        ({"classes": "{ }"}, "classes"),
+        ({"sha256": '"short"'}, "sha256: is no SHA-256 in hex: give"),
+        ({"classes": '{ 0 = "pedestrian" }'}, "classes.0: must be 'car', "),
+        ({"classes": '{ car = "car" }'}, "classes.car: is no whole number: write"),
+        ({"classes": "{ }"}, "classes: holds 0 where at least 1 must be: add to it"),
         ({"input": "{ size_px = [416] }"}, "input.size_px"),
         ({"input": "{ size_px = [416, 250] }"}, "multiples of stride 32"),
         ({"input": "{ size_px = [416, 256], std = [0.0, 1.0, 1.0] }"}, "std must be above zero"),
-        ({"name": ""}, "name: Field required"),
+        ({"name": ""}, "name: is missing: add it"),
         ({"owner": '"me"'}, "owner"),
         ({"file": '"none.onnx"'}, "none.onnx does not exist"),
         ({"name": '"unclosed'}, "not valid TOML"),
@@ -80,6 +81,13 @@ def test_a_description_that_is_wrong_is_refused_in_one_sentence(
         load_model(write(tmp_path, network(), **changes))
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_file_of_another_kind_is_no_description(tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text('schema = 1\n[site]\nid = "a"\n', encoding="utf-8")
+    with pytest.raises(ModelError, match=r"site\.toml describes no model: give the TOML file"):
+        load_model(site)
 
 
 def test_missing_and_binary_descriptions_are_refused(tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ def test_it_may_be_left_out_and_may_be_open(tmp_path: Path) -> None:
         (f'recipients = ["{RECIPIENT[:-1]}b"]', 5, "no age recipient"),
         (f'seal = "none"\nrecipients = ["{RECIPIENT}"]', 4, 'seal is "none" though recipients are named'),
         ('seal = "rot13"', 5, "'age' or 'none'"),
-        (f'recipients = ["{RECIPIENT}"]\npart_kb = 4', 6, "greater than or equal to 64"),
-        (f'recipients = ["{RECIPIENT}"]\nbefore_s = 600', 6, "less than or equal to 60"),
+        (f'recipients = ["{RECIPIENT}"]\npart_kb = 4', 6, "must be 64 or more: raise it"),
+        (f'recipients = ["{RECIPIENT}"]\nbefore_s = 600', 6, "must be 60 or less: lower it"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, lines: str, line: int, words: str) -> None:

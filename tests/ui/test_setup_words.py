@@ -85,6 +85,9 @@ MISTAKES: dict[str, Callable[[Any], object]] = {
     "a stream of another form": lambda site: site["camera"].update(stream_px=[640, 480]),
     "a small picture of another form": lambda site: site["camera"].update(detect_px=[320, 320]),
     "a large small picture": lambda site: site["camera"].update(detect_px=[1280, 720]),
+    "one table for lanes": lambda site: site.update(lanes={}),
+    "a number for a table": lambda site: site.update(rule=1),
+    "another version": lambda site: site.update(schema=2),
     "too long an exposure": lambda site: site["camera"].update(max_exposure_us=150_000),
 }
 
