@@ -190,7 +190,7 @@ def test_a_proposal_that_cannot_be_made_is_told_and_all_else_goes_on(full: Run) 
     edges = [LampEdge(0, name, lamp, lit=lamp is Lamp.GREEN) for name in ("north", "main road") for lamp in Lamp]
     state = proposed_of(full, edges)
     assert state["watch"]["problem"]["code"] == "not_proposed"
-    assert "[A-Za-z0-9]" in state["watch"]["problem"]["words"]
+    assert "is no name: take letters" in state["watch"]["problem"]["words"]
     assert (state["proposal"], state["proposed"]) == (None, True)
     assert state["watch"]["frames"] == 650
 
