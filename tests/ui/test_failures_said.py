@@ -26,7 +26,8 @@ SOURCES = [
     *sorted((ROOT / "edge/ui").glob("*.py")),
     *(ROOT / f"edge/receive/{name}.py" for name in ("bundles", "database", "store")),
 ]
-AT_THE_START = ("no PostgreSQL address", "cannot be made", "by a newer version", "is no store")  # told on the terminal
+# Told on the terminal.
+AT_THE_START = ("no PostgreSQL address", "cannot be made", "by a newer version", "is no store", "give the folder that")
 
 
 def failures_of(file: Path) -> Iterator[str]:
