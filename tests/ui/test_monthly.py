@@ -228,7 +228,7 @@ def test_a_silent_node_counts_as_down_for_a_year_and_not_before_it_is_known(tmp_
     may_ms = 1_714_888_800_000  # 2024-05-05 06:00 UTC
     with open_store(str(tmp_path)) as store:
         for origin, at_ms in ((ONE, may_ms), (TWO, may_ms), (ONE, may_ms + 31 * 86_400_000)):
-            said = read_health(origin, encoded(health(1, 10.0)), at_ms)
+            said = read_health(origin, encoded(health(1, 10.0, run=f"{at_ms:016x}")), at_ms)
             assert said is not None
             hear(store, [said], {origin})
         cases = StoreCases(store, str(tmp_path))
