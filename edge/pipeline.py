@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from dataclasses import asdict, dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from edge.errors import StoplineError
 
@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from edge.detector import Detector, Prepared
     from edge.records import Detection, Frame
 
-# Enough to ride out a key frame that takes long to decode; each place holds one decoded picture.
-_PLACES = 4
+PLACES: Final = 4
+"""Between two stages, each for one decoded picture: enough to ride out a key frame that takes long to decode."""
+
+LIVE_PLACES: Final = 1
+"""The same where the source is live. It has a backlog of its own, of which the oldest picture goes first; more places
+behind it would hold older pictures, and memory that is not given back once it was needed."""
+
 _JOIN_S = 15.0
 
 _Item = TypeVar("_Item")
@@ -111,16 +116,21 @@ class _Channel(Generic[_Item]):
 
 
 def detect_stream(
-    frames: Iterable[Frame], detector: Detector, *, times: StageTimes | None = None, waiting: Waiting | None = None
+    frames: Iterable[Frame],
+    detector: Detector,
+    *,
+    places: int = PLACES,
+    times: StageTimes | None = None,
+    waiting: Waiting | None = None,
 ) -> Iterator[tuple[Frame, tuple[Detection, ...]]]:
-    """Every frame with what was detected in it, in order.
+    """Every frame with what was detected in it, in order; at most so many ``places`` of them wait between two stages.
 
     Frames are decoded and prepared on one thread and inferred on another while the caller judges the ones before. What
     a worker raises is raised here. Closing the iterator ends and joins both threads.
     """
     spent = times or StageTimes()
-    prepared: _Channel[tuple[Frame, Prepared]] = _Channel(_PLACES)
-    inferred: _Channel[tuple[Frame, Prepared, NDArray[float32]]] = _Channel(_PLACES)
+    prepared: _Channel[tuple[Frame, Prepared]] = _Channel(places)
+    inferred: _Channel[tuple[Frame, Prepared, NDArray[float32]]] = _Channel(places)
     if waiting is not None:
         waiting.watch(prepared, inferred)
     workers = (

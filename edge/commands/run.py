@@ -30,7 +30,7 @@ from edge.mqtt import Topics, check_settings
 from edge.node import Identity, Recorder, judge_stream, start_uplink
 from edge.notify import ServiceManager
 from edge.outbox import Outbox
-from edge.pipeline import Waiting, detect_stream
+from edge.pipeline import LIVE_PLACES, Waiting, detect_stream
 from edge.selftest import self_test
 from edge.telemetry import Gauges, Telemetry
 
@@ -176,7 +176,7 @@ def _judge(work: Work, video: LiveVideo) -> None:
     """The main loop: every picture judged, every violation recorded."""
     lamps = work.lamps.join(video)
     work.approach.set_clock_uncertainty(lamps.doubt_s)
-    stream = detect_stream(lamps.frames, work.detector, waiting=work.waiting)
+    stream = detect_stream(lamps.frames, work.detector, places=LIVE_PLACES, waiting=work.waiting)
     for frame, judged in judge_stream(stream, lamps.feed, work.approach):
         if frame is not None:
             work.arming.frame(frame, work.approach.phases)
