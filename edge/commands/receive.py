@@ -18,7 +18,7 @@ from edge.errors import ConfigError, StoreError
 from edge.keys import load_signing_key
 from edge.keys.enrolment import new_key
 from edge.ledger.proof import encode_leaves
-from edge.mqtt import Connection
+from edge.mqtt import check_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -54,7 +54,7 @@ def receive(request: ReceiveRequest, tell: Callable[[str], None]) -> Counts:
 
     _check_name(request.group, "--group")
     settings = Settings(request.group, _check_name(request.name or socket.gethostname(), "--name"), request.keep_days)
-    Connection(request.broker, request.group).close()  # its address and files are checked before a store is made
+    check_settings(request.broker)  # before a store is made
     check_trust(request.trust, request.key_files)
     given = _given_key(request)
     with opened(request.store, make=True) as store:
