@@ -90,7 +90,7 @@ class Bench:
         self.film: Film = taken.film
         self._watcher = Watcher(taken.film, self._model, self._grid_px, number)
         self._judging = Judging(taken.film, self._grid_px, Recorded(self._timeline, taken.wired))
-        self._proposal: tuple[Tables, dict[str, tuple[str, ...]]] | None = None
+        self._proposal: tuple[Tables, dict[str, tuple[str, ...]], list[list[Point]]] | None = None
 
     def __enter__(self) -> Self:
         self._read_inputs(self._groups)
@@ -292,13 +292,12 @@ class Bench:
             is_done = run.state is RunState.DONE
             if self._proposal is None and run.proposal is not None:
                 self._propose(run)
-            found, rests_on = self._proposal or (None, {})
-            return {"proposal": found, "notes": rests_on, "paths": self._paths(run), "proposed": is_done}
+            found, rests_on, paths = self._proposal or (None, {}, [])
+            return {"proposal": found, "notes": rests_on, "paths": paths, "proposed": is_done}
 
     def _paths(self, run: Run) -> list[list[Point]]:
         """Where vehicles drove that the proposal rests on: of some of them the contact with the road, thinned."""
-        if run.proposal is None:
-            return []
+        assert run.proposal is not None
         scale = self._grid_px[0] / run.watching.small_px[0]
         return [
             [(round(x * scale, 1), round(y * scale, 1)) for x, y in _some(path.way_px, _POINTS_SHOWN)]
@@ -308,7 +307,7 @@ class Bench:
     def _propose(self, run: Run) -> None:
         try:
             text = self._proposed_text(run)
-            self._proposal = (tables_of(text), notes(text))
+            self._proposal = (tables_of(text), notes(text), self._paths(run))
         except Exception as error:  # noqa: BLE001 - whatever it is, the page tells of it and goes on without
             run.problem, run.proposal = refusal_of("not_proposed", error), None
             return
