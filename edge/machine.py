@@ -20,8 +20,25 @@ _VCGENCMD_TIMEOUT_S = 2.0
 # Bits of the Raspberry Pi firmware's get_throttled: what holds now; 16 bits higher, what has held since it was started.
 _LIMITS = ("under_voltage", "frequency_capped", "throttled", "soft_temperature_limit")
 
-# glibc keeps what was freed in its arenas, one a thread, parts of it for ever (man malloc_trim). Others need no word.
+# glibc keeps what was freed in its arenas, one a thread, parts of it for ever (man malloc_trim, man mallopt). Others need
+# no word. The numbers are those of <malloc.h>.
 _MALLOC_TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
+_MALLOPT: Final = getattr(ctypes.CDLL(None), "mallopt", None)
+_M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
+_MAPPED_FROM_BYTES: Final = 128 * 1024
+_MOST_ARENAS: Final = 2
+
+
+def keep_memory_steady() -> None:
+    """Have the C library keep little of what is freed: for a process that runs for years.
+
+    Blocks of 128 KiB and more, such as pictures and an encoder's, are mapped each on its own and given back whole when
+    freed. glibc begins so, but raises that limit to up to 32 MiB with what it sees freed; a limit that is set stays.
+    """
+    if _MALLOPT is not None:
+        _MALLOPT(_M_MMAP_THRESHOLD, _MAPPED_FROM_BYTES)
+        _MALLOPT(_M_ARENA_MAX, _MOST_ARENAS)
 
 
 def give_back_memory() -> None:

@@ -154,6 +154,7 @@ class Soak:
         self._began_s = time.monotonic()
         self._loads = [(self._began_s, os.getloadavg()[0])]
         self._silences_s: list[tuple[float, float]] = []
+        self._unheard_s: list[tuple[float, float]] = []  # while there was no broker to hear of a fault by
         self.report = Report()
 
     def run(self, duration_s: float) -> None:
@@ -232,6 +233,7 @@ class Soak:
         self._note("broker killed", at_s, lambda: self._told_locally(at_s, "stopline_broker_connected", 0.0))
         self._rest(6.0)
         self._broker.start()
+        self._unheard_s.append((at_s, time.monotonic()))
         self._rest(10.0)
 
     def _told_locally(self, since_s: float, name: str, value: float) -> float | None:
@@ -286,7 +288,8 @@ class Soak:
         return named
 
     def _lamp_fault(self, fault: LampFault, at_s: float) -> Timed:
-        said = self._watcher.first(at_s - 0.1, lambda health: health["lamps"]["north"]["fault"] == fault.kind)
+        heard_s = next((until_s for since_s, until_s in self._unheard_s if since_s <= at_s < until_s), at_s)
+        said = self._watcher.first(heard_s - 0.1, lambda health: health["lamps"]["north"]["fault"] == fault.kind)
         after_s = None if said is None or said > 4 * NAMED_WITHIN_S else round(said - 0.1, 2)
         load = min(self._loads, key=lambda one: abs(one[0] - at_s))[1]
         return Timed(f"lamps: {fault.kind}", round(at_s - self._began_s, 1), after_s, round(load, 1))

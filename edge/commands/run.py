@@ -25,6 +25,7 @@ from edge.keys.expiry import CertificateDays
 from edge.latency import Deliveries
 from edge.ledger.checkpoint import origin_of
 from edge.ledger.publisher import Publisher, Source
+from edge.machine import keep_memory_steady
 from edge.messages import Backlog
 from edge.mqtt import Topics, check_settings
 from edge.node import Identity, Recorder, judge_stream, start_uplink
@@ -82,6 +83,7 @@ def run(request: RunRequest) -> RunReport:
     Raises NodeError where a restart may mend what failed: camera, lamps, disk, TPM, the last two at the start, too.
     ConfigError and its kin for a mistake in a file.
     """
+    keep_memory_steady()
     with reading_files():
         asked = Asked.read(request)
     with at_work(), ExitStack() as stack:
