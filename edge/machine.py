@@ -20,8 +20,8 @@ _VCGENCMD_TIMEOUT_S = 2.0
 # Bits of the Raspberry Pi firmware's get_throttled: what holds now; 16 bits higher, what has held since it was started.
 _LIMITS = ("under_voltage", "frequency_capped", "throttled", "soft_temperature_limit")
 
-# glibc keeps what was freed in its arenas, one a thread, parts of it for ever (man malloc_trim, man mallopt). Others need
-# no word. The numbers are those of <malloc.h>.
+# glibc keeps what was freed in its arenas, one a thread, parts of it for ever (man malloc_trim, man mallopt). Others
+# need no word. The numbers are those of <malloc.h>.
 _MALLOC_TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
 _MALLOPT: Final = getattr(ctypes.CDLL(None), "mallopt", None)
 _M_MMAP_THRESHOLD: Final = -3

@@ -97,6 +97,28 @@ def test_what_was_freed_between_what_is_kept_goes_back_to_the_system() -> None:
     assert float(done.stdout) > 30
 
 
+LARGE_BETWEEN_SMALL = """
+from pathlib import Path
+from edge.machine import keep_memory_steady
+
+def resident_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+
+keep_memory_steady()
+bytearray(30_000_000)  # freed at once: from here on glibc would by itself take smaller blocks from the heap
+large, small = zip(*((bytes([1]) * 1_000_000, bytes([1]) * 60_000) for _ in range(60)))
+before_mb = resident_mb()
+del large
+print(before_mb - resident_mb())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is asked of glibc")
+def test_large_blocks_go_back_to_the_system_as_they_are_freed() -> None:
+    done = subprocess.run([sys.executable, "-c", LARGE_BETWEEN_SMALL], capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 50
+
+
 def test_giving_back_takes_less_than_a_picture_lasts() -> None:
     spent_s = []
     for _ in range(20):
