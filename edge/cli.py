@@ -427,7 +427,7 @@ def model_pull(
 
 @model_app.command("check")
 def model_check(
-    recording: Annotated[Path, typer.Argument(help="A recording with vehicles, for example of sim_fixtures/.")],
+    recording: Annotated[str, typer.Argument(help="A recording with vehicles, for example of sim_fixtures/.")],
     model: ModelFile = None,
     threads: Annotated[int, typer.Option("--threads", min=1, max=64, help="Threads of the detector.")] = 1,
     as_json: AsJson = False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import tempfile
@@ -40,7 +41,9 @@ def write_whole(
 
 
 def check_place(path: Path) -> None:
-    """See that a file can be made beside ``path``, before the work whose result goes there. Leaves nothing behind."""
+    """See that ``path`` can be written, before the work whose result goes there; OSError. Leaves nothing behind."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     with tempfile.TemporaryFile(dir=path.parent):
         pass
 

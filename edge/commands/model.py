@@ -89,7 +89,7 @@ class TryOut:
     total_ms: float
 
 
-def try_out(model_file: Path | None, recording: Path, threads: int) -> TryOut:
+def try_out(model_file: Path | None, recording: str, threads: int) -> TryOut:
     """Run a model on the first frames of a recording, the whole picture as its region. ModelError or SourceError."""
     model = load_model(model_file or embedded_model())
     with open_video(recording) as video:

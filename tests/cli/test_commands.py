@@ -320,6 +320,12 @@ def test_a_model_that_finds_nothing_is_told(command: Command, tmp_path: Path) ->
     assert "found nothing" in outcome.out
 
 
+def test_a_model_is_not_tried_on_a_page_of_the_web(command: Command) -> None:
+    outcome = command("model", "check", "http://example.org/a.mp4")
+    assert outcome.code == 2
+    assert "http://example.org/a.mp4 is no address that is read here" in outcome.err
+
+
 def test_an_unknown_model_cannot_be_pulled(command: Command, tmp_path: Path) -> None:
     outcome = command("model", "pull", "oracle", "--out", tmp_path / "models")
     assert outcome.code == 2

@@ -120,6 +120,17 @@ def test_mistakes_are_told_in_one_sentence_with_code_2(here: Path, call: Call) -
     assert {file: file.read_bytes() for file in here.rglob("*") if file.is_file()} == before
 
 
+@pytest.mark.parametrize(("out", "reason"), [("absent/next.crt", "No such file"), ("ca", "Is a directory")])
+def test_what_could_not_be_written_is_not_signed(out: str, reason: str, here: Path, call: Call) -> None:
+    other = "main-and-3rd/edge-2"
+    call("keys", "new", "next.key")
+    call("keys", "request", "next.key", "--node", other)
+    refused = call("ca", "sign", "ca", "next.csr", "--for", other, "--out", out, code=2)
+    assert f"{out} cannot be written ({reason}" in refused.err
+    assert len(call("ca", "list", "ca", "--json").json()) == 1
+    call("ca", "sign", "ca", "next.csr", "--for", other)
+
+
 def test_an_authority_without_its_key_is_not_begun_anew(here: Path, call: Call) -> None:
     (here / "ca" / "ca.key").unlink()
     assert "ca has lost its ca.key: restore it" in call("ca", "list", "ca", code=2).err
