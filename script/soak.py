@@ -186,7 +186,8 @@ class Soak:
         """Wait until a fault is named, for longer than it may take, so that the report can tell by how much."""
         named = Timed(what, round(at_s - self._began_s, 1))
         while named.after_s is None and time.monotonic() < at_s + 4 * NAMED_WITHIN_S:
-            named.after_s = seen()
+            after_s = seen()
+            named.after_s = None if after_s is None else round(after_s, 2)
             time.sleep(0.05)
         self.report.faults.append(named)
         print(f"{named.at_s:8.1f} s  {what}: named after {named.after_s}", flush=True)
@@ -247,8 +248,8 @@ class Soak:
             time.sleep(0.02)
             written_s, told = self._node.told()
             if written_s > killed_s and told.get("stopline_frames_judged_total", 0) > 0:
-                judged = time.monotonic() - killed_s
-        self.report.restarts.append(Timed("killed", round(killed_s - self._began_s, 1), judged and round(judged, 2)))
+                judged = round(time.monotonic() - killed_s, 2)
+        self.report.restarts.append(Timed("killed", round(killed_s - self._began_s, 1), judged))
         print(f"{killed_s - self._began_s:8.1f} s  killed; judging again after {judged}", flush=True)
 
     def conclude(self, folder: Path, lamp_faults: list[LampFault]) -> Report:
