@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from edge.commands.chain import check_writable
 from edge.errors import KeyFileError
 from edge.keys.authority import CERTIFICATE_FILE, authority_key, create_authority, open_authority
-from edge.keys.files import PUBLIC_MODE, read_file, write_whole
+from edge.keys.files import PUBLIC_MODE, check_place, read_file, write_whole
 from edge.keys.instants import given_instant, write_instant
 
 if TYPE_CHECKING:
@@ -31,13 +30,13 @@ def new(folder: Path, name: str, days: int, *, in_tpm: bool) -> tuple[Path, str]
 def sign(
     folder: Path, request: Path, expected: str, days: int, succession: Path | None, out: Path | None
 ) -> tuple[Certificate, Path]:
-    """Sign a request and write the certificate; give it and its file. Raises KeyFileError, ConfigError."""
+    """Sign a request and write the certificate; give it and its file. Raises KeyFileError."""
     raw, _ = read_file(request, hint="give the request of 'stopline keys request'")
     statement = None
     if succession is not None:
         statement, _ = read_file(succession, hint="give the statement of 'stopline keys rotate'")
     path = out or request.with_suffix(".crt")
-    check_writable(path, "--out")  # what the authority has signed stands in its register for good
+    check_place(path)  # what the authority has signed stands in its register for good
     certificate = open_authority(folder).sign(raw, expected, days, _now(), succession=statement)
     write_whole(path, certificate.pem, mode=PUBLIC_MODE, replace=True)
     return certificate, path

@@ -43,4 +43,16 @@ def write_whole(path: Path, content: bytes, *, mode: int, replace: bool = False)
     except FileExistsError:
         raise KeyFileError(f"{path} exists: name another file, or use --force to replace it for good") from None
     except OSError as error:
-        raise KeyFileError(f"{path} cannot be written ({error.strerror}): give a folder this user may write") from None
+        raise _unwritable(path, error) from None
+
+
+def check_place(path: Path) -> None:
+    """See that ``path`` can be written, before what cannot be taken back. Raises KeyFileError."""
+    try:
+        durable.check_place(path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> KeyFileError:
+    return KeyFileError(f"{path} cannot be written ({error.strerror}): give a folder this user may write")
