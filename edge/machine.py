@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import shutil
 import subprocess
@@ -26,15 +27,16 @@ _MALLOC_TRIM: Final = getattr(ctypes.CDLL(None), "malloc_trim", None)
 _MALLOPT: Final = getattr(ctypes.CDLL(None), "mallopt", None)
 _M_MMAP_THRESHOLD: Final = -3
 _M_ARENA_MAX: Final = -8
-_MAPPED_FROM_BYTES: Final = 128 * 1024
+_MAPPED_FROM_BYTES: Final = 32 * 1024
 _MOST_ARENAS: Final = 2
 
 
 def keep_memory_steady() -> None:
     """Have the C library keep little of what is freed: for a process that runs for years.
 
-    Blocks of 128 KiB and more, such as pictures and an encoder's, are mapped each on its own and given back whole when
-    freed. glibc begins so, but raises that limit to up to 32 MiB with what it sees freed; a limit that is set stays.
+    Blocks of 32 KiB and more, such as pictures, stills and an encoder's, are mapped each on its own where the heap has
+    no room for them as it is, and given back whole when freed. glibc begins so with 128 KiB, but raises that limit to
+    up to 32 MiB with what it sees freed; a limit that is set stays.
     """
     if _MALLOPT is not None:
         _MALLOPT(_M_MMAP_THRESHOLD, _MAPPED_FROM_BYTES)
@@ -45,6 +47,15 @@ def give_back_memory() -> None:
     """Have the C library give freed memory back to the system, so that large pieces of work leave nothing behind."""
     if _MALLOC_TRIM is not None:
         _MALLOC_TRIM(0)
+
+
+def spare_what_stays() -> None:
+    """Have Python's collector pass over all objects that there are by now: for a process that keeps them to its end.
+
+    A full collection holds every thread for as long as it looks at them.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def temperature_c(sys: Path = _SYS) -> float | None:

@@ -25,7 +25,7 @@ from edge.keys.expiry import CertificateDays
 from edge.latency import Deliveries
 from edge.ledger.checkpoint import origin_of
 from edge.ledger.publisher import Publisher, Source
-from edge.machine import keep_memory_steady
+from edge.machine import keep_memory_steady, spare_what_stays
 from edge.messages import Backlog
 from edge.mqtt import Topics, check_settings
 from edge.node import Identity, Recorder, judge_stream, start_uplink
@@ -176,6 +176,7 @@ class Work:
 
 def _judge(work: Work, video: LiveVideo) -> None:
     """The main loop: every picture judged, every violation recorded."""
+    spare_what_stays()
     lamps = work.lamps.join(video)
     work.approach.set_clock_uncertainty(lamps.doubt_s)
     stream = detect_stream(lamps.frames, work.detector, places=LIVE_PLACES, waiting=work.waiting)
