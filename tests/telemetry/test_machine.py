@@ -77,17 +77,13 @@ def test_vcgencmd_is_asked_where_it_is(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 HOLES = """
-from pathlib import Path
-from edge.machine import give_back_memory
-
-def resident_mb():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
+from edge.machine import give_back_memory, memory_bytes
 
 kept = [bytes([1]) * 60_000 for _ in range(2000)]
 del kept[::2]
-before_mb = resident_mb()
+before = memory_bytes()
 give_back_memory()
-print(before_mb - resident_mb())
+print((before - memory_bytes()) / 1e6)
 """
 
 
@@ -98,25 +94,29 @@ def test_what_was_freed_between_what_is_kept_goes_back_to_the_system() -> None:
 
 
 LARGE_BETWEEN_SMALL = """
-from pathlib import Path
-from edge.machine import keep_memory_steady
+import sys
+from edge.machine import keep_memory_steady, memory_bytes
 
-def resident_mb():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
-
+number, large_bytes, small_bytes = map(int, sys.argv[1:])
 keep_memory_steady()
 bytearray(30_000_000)  # freed at once: from here on glibc would by itself take smaller blocks from the heap
-large, small = zip(*((bytes([1]) * 100_000, bytes([1]) * 20_000) for _ in range(600)))
-before_mb = resident_mb()
+large, small = zip(*((bytes([1]) * large_bytes, bytes([1]) * small_bytes) for _ in range(number)))
+before = memory_bytes()
 del large
-print(before_mb - resident_mb())
+print((before - memory_bytes()) / 1e6)
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it is asked of glibc")
-def test_large_blocks_go_back_to_the_system_as_they_are_freed() -> None:
-    done = subprocess.run([sys.executable, "-c", LARGE_BETWEEN_SMALL], capture_output=True, text=True, check=True)
-    assert float(done.stdout) > 20
+@pytest.mark.parametrize(
+    ("number", "large_bytes", "small_bytes", "least_mb"), [(60, 1_000_000, 60_000, 50), (600, 100_000, 20_000, 20)]
+)
+def test_large_blocks_go_back_to_the_system_as_they_are_freed(
+    number: int, large_bytes: int, small_bytes: int, least_mb: float
+) -> None:
+    words = [sys.executable, "-c", LARGE_BETWEEN_SMALL, *map(str, (number, large_bytes, small_bytes))]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert float(done.stdout) > least_mb
 
 
 COLLECTED = """
